@@ -1,0 +1,139 @@
+/**
+ * The event loop: the main thread sleeps in epoll_wait(2), so that an idle agent makes no system call.
+ *
+ * Bun's own event loop does not run meanwhile (it wakes up each second for its garbage collector), hence
+ * nothing here uses Bun's timers, sockets or child processes. Everything is edge-triggered: a virtio port
+ * without a host is level-ready for ever.
+ */
+import { type Pointer, ptr } from "bun:ffi";
+import { drainMicrotasks } from "bun:jsc";
+import type { Loop } from "../../src/guest.ts";
+import { check, EINTR, errno, libc } from "./libc.ts";
+
+export const EPOLLIN = 0x1;
+export const EPOLLOUT = 0x4;
+export const EPOLLERR = 0x8;
+export const EPOLLHUP = 0x10;
+export const EPOLLRDHUP = 0x2000;
+const EPOLLET = 0x80000000;
+const EPOLL_CLOEXEC = 0x80000;
+const EPOLL_CTL_ADD = 1;
+const EPOLL_CTL_DEL = 2;
+const EPOLL_CTL_MOD = 3;
+
+/** struct epoll_event is packed on x86-64 only (epoll_ctl(2)). */
+export const EPOLL_EVENT = process.arch === "x64" ? { size: 12, events: 0, data: 4 } : { size: 16, events: 0, data: 8 };
+const MAX_EVENTS = 64;
+
+const SIG_BLOCK = 0;
+const SFD_FLAGS = 0x80800; // SFD_NONBLOCK | SFD_CLOEXEC
+const SIGNAL_NAMES: Readonly<Record<number, string>> = { 2: "SIGINT", 15: "SIGTERM" };
+/** struct signalfd_siginfo; ssi_signo is its first u32. */
+const SIGINFO_SIZE = 128;
+
+const epoll = check(libc.epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
+const ready = Buffer.alloc(MAX_EVENTS * EPOLL_EVENT.size);
+const readyPointer = ptr(ready) as Pointer;
+const scratch = Buffer.alloc(EPOLL_EVENT.size);
+
+/** What to call for a descriptor, by its number. */
+const handlers: (((events: number) => void) | undefined)[] = [];
+
+interface Timer {
+  readonly due: number;
+  readonly callback: () => void;
+}
+let timers: Timer[] = [];
+let tasks: (() => void)[] = [];
+let running = false;
+
+function control(operation: number, fd: number, events: number): void {
+  scratch.writeUInt32LE((events | EPOLLET) >>> 0, EPOLL_EVENT.events);
+  scratch.writeInt32LE(fd, EPOLL_EVENT.data);
+  check(libc.epoll_ctl(epoll, operation, fd, scratch), "epoll_ctl");
+}
+
+/** Calls `handler` with the ready events each time one of `events` comes up. @throws SystemError */
+export function watchFd(fd: number, events: number, handler: (events: number) => void): void {
+  control(EPOLL_CTL_ADD, fd, events);
+  handlers[fd] = handler;
+}
+
+/** Changes what is waited for. @throws SystemError */
+export function rewatchFd(fd: number, events: number): void {
+  control(EPOLL_CTL_MOD, fd, events);
+}
+
+/** Ends the events of a descriptor; call it before close(2). */
+export function unwatchFd(fd: number): void {
+  if (handlers[fd] === undefined) return;
+  handlers[fd] = undefined;
+  libc.epoll_ctl(epoll, EPOLL_CTL_DEL, fd, scratch);
+}
+
+const monotonic = (): number => performance.now();
+
+/** Milliseconds to sleep: until the next timer, for ever (-1) when there is none. */
+function patience(): number {
+  if (tasks.length > 0) return 0;
+  const next = timers[0];
+  return next === undefined ? -1 : Math.max(0, Math.ceil(next.due - monotonic()));
+}
+
+function runTimers(): void {
+  while (timers[0] !== undefined && timers[0].due <= monotonic()) timers.shift()?.callback();
+}
+
+function runTasks(): void {
+  const now = tasks;
+  tasks = [];
+  for (const task of now) task();
+}
+
+function turn(): void {
+  const count = libc.epoll_wait(epoll, readyPointer, MAX_EVENTS, patience());
+  if (count < 0 && errno() !== EINTR) check(count, "epoll_wait");
+  for (let index = 0; index < count; index++) {
+    const at = index * EPOLL_EVENT.size;
+    const fd = ready.readInt32LE(at + EPOLL_EVENT.data);
+    handlers[fd]?.(ready.readUInt32LE(at + EPOLL_EVENT.events));
+  }
+  if (timers.length > 0) runTimers();
+  if (tasks.length > 0) runTasks();
+  drainMicrotasks();
+}
+
+export const loop: Loop = {
+  run() {
+    running = true;
+    while (running) turn();
+  },
+  stop() {
+    running = false;
+  },
+  after(milliseconds, callback) {
+    const timer = { due: monotonic() + milliseconds, callback };
+    const at = timers.findIndex((other) => other.due > timer.due);
+    timers.splice(at < 0 ? timers.length : at, 0, timer);
+    return () => {
+      timers = timers.filter((other) => other !== timer);
+    };
+  },
+  soon(callback) {
+    tasks.push(callback);
+  },
+  onTerminate(callback) {
+    const set = new Uint8Array(128); // sigset_t: glibc's and musl's size
+    for (const signal of Object.keys(SIGNAL_NAMES).map(Number)) set[(signal - 1) >> 3]! |= 1 << ((signal - 1) & 7);
+    // Every other thread of Bun blocks all signals, so that blocking them here leaves them to the descriptor.
+    check(libc.sigprocmask(SIG_BLOCK, set, null), "sigprocmask");
+    const fd = check(libc.signalfd(-1, set, SFD_FLAGS), "signalfd");
+    const info = Buffer.alloc(SIGINFO_SIZE);
+    watchFd(fd, EPOLLIN, () => {
+      while (Number(libc.read(fd, info, SIGINFO_SIZE)) === SIGINFO_SIZE) {
+        const signal = info.readUInt32LE(0);
+        callback(SIGNAL_NAMES[signal] ?? `signal ${signal}`);
+      }
+    });
+  },
+};

@@ -1,0 +1,9 @@
+/** Where qemu-ga's Linux packages have their files, so that an exchange of the executable changes nothing. */
+import type { DefaultPaths } from "../../src/guest.ts";
+
+export const paths: DefaultPaths = {
+  configFile: "/etc/qemu/qemu-ga.conf",
+  pidfile: "/var/run/qemu-ga.pid",
+  statedir: "/var/run",
+  fsfreezeHook: "/etc/qemu/fsfreeze-hook",
+};

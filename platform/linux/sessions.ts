@@ -1,0 +1,91 @@
+/** Who is logged in: utmp(5), or the login manager's own records where the system keeps no utmp any more. */
+import { readdirSync, readFileSync } from "node:fs";
+import type { LoggedInUser } from "../../src/guest.ts";
+import { files } from "./files.ts";
+
+/** struct utmpx; what differs is the type of the times. */
+const RECORD = { type: 0, line: 8, user: 44, textSize: 32 } as const;
+const COMPACT = { seconds: 340, size: 384 } as const;
+const WIDE = { seconds: 344, size: 400 } as const;
+type Layout = typeof COMPACT | typeof WIDE;
+
+const USER_PROCESS = 7;
+
+/** The GNU library keeps 32-bit times on x86-64, where 32-bit programs share the file; utmps always has 64 bits. */
+const FILES: readonly { readonly path: string; readonly layout: Layout }[] = [
+  { path: "/var/run/utmp", layout: process.arch === "x64" ? COMPACT : WIDE },
+  { path: "/run/utmps/utmp", layout: WIDE },
+];
+
+function textAt(file: Buffer, start: number): string {
+  const end = file.indexOf(0, start);
+  const limit = start + RECORD.textSize;
+  return file.toString("utf8", start, end < 0 ? limit : Math.min(end, limit));
+}
+
+/** The records of user sessions, in the file's order; an incomplete record at its end is passed over. */
+export function parseUtmp(file: Buffer, layout: Layout): LoggedInUser[] {
+  const found: LoggedInUser[] = [];
+  for (let at = 0; at + layout.size <= file.byteLength; at += layout.size) {
+    if (file.readInt16LE(at + RECORD.type) !== USER_PROCESS) continue;
+    const time = at + layout.seconds;
+    const [seconds, microseconds] =
+      layout === COMPACT
+        ? [file.readUInt32LE(time), file.readInt32LE(time + 4)]
+        : [Number(file.readBigInt64LE(time)), Number(file.readBigInt64LE(time + 8))];
+    found.push({
+      user: textAt(file, at + RECORD.user),
+      terminal: textAt(file, at + RECORD.line),
+      loginTime: seconds + microseconds / 1e6,
+    });
+  }
+  return found;
+}
+
+/** A session's record of systemd-logind: `NAME=value` lines. Sessions of services and of login screens give undefined. */
+export function parseLogindSession(text: string): LoggedInUser | undefined {
+  const value = (name: string): string | undefined => new RegExp(`^${name}=(.*)$`, "m").exec(text)?.[1];
+  const user = value("USER");
+  const since = Number(value("REALTIME"));
+  if (user === undefined || Number.isNaN(since)) return undefined;
+  if (!(value("CLASS") ?? "user").startsWith("user") || value("STATE") === "closing") return undefined;
+  const terminal = value("TTY");
+  return { user, ...(terminal === undefined ? {} : { terminal }), loginTime: since / 1e6 };
+}
+
+const LOGIND = "/run/systemd/sessions";
+
+function logindSessions(): LoggedInUser[] {
+  const found: LoggedInUser[] = [];
+  for (const name of listing(LOGIND)) {
+    // Beside each record lies a pipe, `<id>.ref`: opening that would wait for ever.
+    if (name.includes(".")) continue;
+    try {
+      const session = parseLogindSession(files.readText(`${LOGIND}/${name}`));
+      if (session !== undefined) found.push(session);
+    } catch {
+      // The session has ended meanwhile.
+    }
+  }
+  return found.sort((left, right) => left.loginTime - right.loginTime);
+}
+
+function listing(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch {
+    return [];
+  }
+}
+
+/** The sessions of the first record that the system keeps; none when it keeps none. */
+export function loggedInUsers(): readonly LoggedInUser[] {
+  for (const { path, layout } of FILES) {
+    try {
+      return parseUtmp(readFileSync(path), layout);
+    } catch {
+      // This system may keep another one.
+    }
+  }
+  return logindSessions();
+}

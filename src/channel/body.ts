@@ -1,0 +1,16 @@
+/** A reply that is made while it is written. */
+
+/** Writes itself slice by slice; the channel asks for the next slice only when the host has taken the last. */
+export interface Body {
+  readonly kind: "body";
+  /**
+   * Puts the next bytes at `into[start, end)`; at least 64 KiB of room are given.
+   * @returns how many; 0 at the end
+   */
+  next(into: Buffer, start: number, end: number): number;
+  /** The host went away before the end. */
+  abandon?(): void;
+}
+
+export const isBody = (value: unknown): value is Body =>
+  typeof value === "object" && value !== null && "kind" in value && value.kind === "body";

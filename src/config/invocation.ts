@@ -1,0 +1,56 @@
+/** What the user asked for, from the words of the command line, the environment and the config file. */
+import type { Files } from "../guest.ts";
+import { SystemError } from "../guest.ts";
+import { type Config, ConfigError, readConfigFile, readOptions, resolveConfig, type Surroundings } from "./config.ts";
+import { type FoundOption, parseCommandLine } from "./getopt.ts";
+import { ALL_OPTIONS, OPTIONS, type Option } from "./options.ts";
+
+export type Invocation =
+  | { readonly kind: "version" | "help" | "commands" }
+  | { readonly kind: "run" | "dump"; readonly config: Config };
+
+/** Words in place of a list of commands that ask which ones there are. */
+const ASKS_FOR_COMMANDS: readonly (string | undefined)[] = ["help", "?"];
+
+/** An option that asks for something other than running; the first one wins. */
+function question({ option, value }: FoundOption<Option>): "version" | "help" | "commands" | undefined {
+  if (option === OPTIONS.version) return "version";
+  if (option === OPTIONS.help) return "help";
+  const isList = option === OPTIONS.blockRpcs || option === OPTIONS.allowRpcs;
+  return isList && ASKS_FOR_COMMANDS.includes(value) ? "commands" : undefined;
+}
+
+/** A config file that nobody asked for may be missing. */
+function readFile(files: Pick<Files, "readText">, path: string, required: boolean): string {
+  try {
+    return files.readText(path);
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    if (!required && error.code === "ENOENT") return "";
+    throw new ConfigError(`${path}: ${error.reason}`);
+  }
+}
+
+/**
+ * @param args what follows the program's name
+ * @throws ConfigError, whose message is one line for the user
+ */
+export function readInvocation(
+  args: readonly string[],
+  environment: Readonly<Record<string, string | undefined>>,
+  files: Pick<Files, "readText">,
+  surroundings: () => Surroundings,
+): Invocation {
+  const { found, error } = parseCommandLine(args, ALL_OPTIONS);
+  const asked = found.map(question).find((kind) => kind !== undefined);
+  if (asked !== undefined) return { kind: asked };
+  if (error !== undefined) throw new ConfigError(`${error}; --help lists the options`);
+
+  const { paths, ...others } = surroundings();
+  const named = found.findLast(({ option }) => option === OPTIONS.config)?.value;
+  const path = named ?? environment.QGA_CONF ?? paths.configFile;
+  const text = readFile(files, path, named !== undefined);
+  const given = [...readConfigFile(text, path), ...readOptions(found, paths)];
+  const config = resolveConfig(given, { paths, ...others });
+  return { kind: found.some(({ option }) => option === OPTIONS.dumpConf) ? "dump" : "run", config };
+}

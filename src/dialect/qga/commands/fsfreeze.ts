@@ -1,0 +1,75 @@
+/** guest-fsfreeze-*: consistent filesystems for a snapshot. */
+import { FrozenError } from "../../../capability/fsfreeze.ts";
+import { type Guest, SystemError } from "../../../guest.ts";
+import { command } from "../command.ts";
+import { QgaError } from "../errors.ts";
+import { programFailed } from "../program-error.ts";
+import { enumeration, int64, list, optional, string } from "../wire.ts";
+
+const supported = ({ freezer }: Guest): boolean => freezer !== undefined;
+
+function wording(name: string, error: unknown): unknown {
+  if (error instanceof FrozenError) {
+    return new QgaError(`Command ${name} has been disabled: the command is not allowed`, "CommandNotFound");
+  }
+  if (error instanceof SystemError && error.subject !== undefined) {
+    return new QgaError(`failed to ${error.call} ${error.subject}: ${error.reason}`);
+  }
+  return programFailed("execute fsfreeze hook", error);
+}
+
+async function count(name: string, action: () => Promise<number>): Promise<number> {
+  try {
+    return await action();
+  } catch (error) {
+    throw wording(name, error);
+  }
+}
+
+export const fsfreezeStatus = command({
+  name: "guest-fsfreeze-status",
+  since: "0.15.0",
+  summary: "Tells whether this agent has filesystems frozen; another program's freeze is not seen.",
+  arguments: {},
+  returns: enumeration(["thawed", "frozen"]),
+  allowedWhenFrozen: true,
+  supported,
+  run: (_, { freeze }) => freeze.status(),
+});
+
+export const fsfreezeFreeze = command({
+  name: "guest-fsfreeze-freeze",
+  since: "0.15.0",
+  summary:
+    "Runs the freeze hook, then writes out and freezes all local filesystems that can be frozen, and returns their " +
+    "number. When one of them fails, all are thawed. Until guest-fsfreeze-thaw only a few commands are allowed.",
+  arguments: {},
+  returns: int64,
+  supported,
+  run: (_, { freeze }) => count("guest-fsfreeze-freeze", () => freeze.freeze()),
+});
+
+export const fsfreezeFreezeList = command({
+  name: "guest-fsfreeze-freeze-list",
+  since: "2.2",
+  summary:
+    "As guest-fsfreeze-freeze, for the filesystems on these mountpoints. Paths on which none is mounted, and second " +
+    "mountpoints of the same device, are passed over.",
+  arguments: { mountpoints: optional(list(string)) },
+  returns: int64,
+  supported,
+  run: ({ mountpoints }, { freeze }) => count("guest-fsfreeze-freeze-list", () => freeze.freeze(mountpoints)),
+});
+
+export const fsfreezeThaw = command({
+  name: "guest-fsfreeze-thaw",
+  since: "0.15.0",
+  summary:
+    "Thaws all filesystems, whoever froze them, then runs the hook, and returns how many were frozen: fewer than " +
+    "guest-fsfreeze-freeze returned means that some were thawed before this call.",
+  arguments: {},
+  returns: int64,
+  allowedWhenFrozen: true,
+  supported,
+  run: (_, { freeze }) => count("guest-fsfreeze-thaw", () => freeze.thaw()),
+});

@@ -1,0 +1,28 @@
+/** guest-info: what this agent can do. */
+import { command } from "../command.ts";
+import { isEnabled } from "../policy.ts";
+import { commandsOf } from "../table.ts";
+import { boolean, list, string, struct } from "../wire.ts";
+
+/** The release of the QEMU guest agent whose commands and replies this one has. */
+export const QGA_VERSION = "10.0.13";
+
+export const info = command({
+  name: "guest-info",
+  since: "0.15.0",
+  summary: "Returns the version of the protocol's reference agent and every command with whether it may be used.",
+  arguments: {},
+  returns: struct({
+    version: string,
+    supported_commands: list(struct({ enabled: boolean, name: string, "success-response": boolean })),
+  }),
+  allowedWhenFrozen: true,
+  run: (_, agent) => ({
+    version: QGA_VERSION,
+    supported_commands: commandsOf(agent).map((known) => ({
+      enabled: isEnabled(known, agent),
+      name: known.name,
+      "success-response": known.successResponse ?? true,
+    })),
+  }),
+});

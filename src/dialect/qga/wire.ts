@@ -1,0 +1,65 @@
+/**
+ * The types of the QGA schema as valibot schemas.
+ *
+ * Each schema's message is the type's name as qemu prints it; `dispatch.ts` turns an issue and its path into
+ * qemu's sentence ("Invalid parameter type for 'id', expected: integer").
+ */
+import * as v from "valibot";
+import { JsonFloat } from "../../framing/json.ts";
+
+/** A value of the wire: integers beyond 2^53 are bigint, numbers written with a point or exponent are `JsonFloat`. */
+const isInteger = (low: bigint, high: bigint) => (input: unknown) =>
+  (typeof input === "number" || typeof input === "bigint") && input >= low && input <= high;
+
+/** int64: a number when it is safe, otherwise a bigint. */
+export const int64 = v.custom<number | bigint>(isInteger(-(2n ** 63n), 2n ** 63n - 1n), "integer");
+
+/** uint64: a number when it is safe, otherwise a bigint. Negative numbers wrap, as qemu reads them. */
+export const uint64 = v.pipe(
+  v.custom<number | bigint>(isInteger(-(2n ** 63n), 2n ** 64n - 1n), "uint64"),
+  v.transform((value) => (value < 0 ? BigInt.asUintN(64, BigInt(value)) : value)),
+);
+
+/** A double; no argument has this type. */
+export const number = v.number("number");
+
+export const string = v.string("string");
+export const boolean = v.boolean("boolean");
+
+/** A list; items are named `member[index]` in errors. */
+export const list = <const Item extends v.GenericSchema>(item: Item) => v.array(item, "array");
+
+/** A struct; missing and unknown members are errors. */
+export const struct = <const Entries extends v.ObjectEntries>(entries: Entries) => v.strictObject(entries, "object");
+
+/** Marks an issue whose text is the value that is not accepted. */
+export const NOT_ACCEPTED = "value:";
+
+/** An enumeration; another string is "does not accept value". */
+export const enumeration = <const Names extends readonly string[]>(names: Names) =>
+  v.pipe(
+    v.string("string"),
+    v.check(
+      (value) => names.includes(value),
+      (issue) => NOT_ACCEPTED + issue.input,
+    ),
+    v.transform((value): Names[number] => value),
+  );
+
+type Kind = "string" | "number" | "boolean";
+
+const kindOf = (input: unknown): string =>
+  typeof input === "bigint" || input instanceof JsonFloat ? "number" : typeof input;
+
+/** One of several types, told apart by the kind of JSON value; `name` is the schema's name, which errors show. */
+export const alternate = <const Options extends Partial<Record<Kind, v.GenericSchema>>>(
+  name: string,
+  options: Options,
+) => {
+  type Option = NonNullable<Options[keyof Options]>;
+  const byKind = new Map<string, v.GenericSchema>(Object.entries(options));
+  return v.lazy((input) => (byKind.get(kindOf(input)) ?? v.never(name)) as Option);
+};
+
+/** A member that may be left out. */
+export const optional = <const Item extends v.GenericSchema>(item: Item) => v.optional(item);

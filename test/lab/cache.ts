@@ -1,0 +1,30 @@
+/** A place for what is slow to fetch or make: `node_modules/.cache/inguest/`, kept between runs. */
+
+import { existsSync } from "node:fs";
+import { mkdir, rename, rm } from "node:fs/promises";
+import { join, resolve } from "node:path";
+
+const root = resolve(import.meta.dir, "../../node_modules/.cache/inguest");
+
+/**
+ * Path of the cached folder `key`, made by `fill` if it is not there yet.
+ * It is filled under another name and renamed when complete, so that neither an interrupted run nor a second test
+ * process leaves half a folder.
+ */
+export async function cachedFolder(key: string, fill: (folder: string) => Promise<void>): Promise<string> {
+  const folder = join(root, key);
+  if (existsSync(folder)) return folder;
+  const draft = `${folder}.${process.pid}`;
+  await rm(draft, { recursive: true, force: true });
+  await mkdir(draft, { recursive: true });
+  try {
+    await fill(draft);
+    await rename(draft, folder).catch((error: unknown) => {
+      // Another process was faster; its copy is as good.
+      if (!existsSync(folder)) throw error;
+    });
+  } finally {
+    await rm(draft, { recursive: true, force: true });
+  }
+  return folder;
+}
