@@ -4,9 +4,20 @@ import { type Guest, type LogFile, SystemError } from "./guest.ts";
 
 export type Level = "error" | "critical" | "warning" | "message" | "info" | "debug";
 
+/** How a host's request went: never what was in it. */
+export interface RequestRecord {
+  /** What the host called for; it may be no command at all. */
+  readonly name: string;
+  /** `ok`, or the class of the error. */
+  readonly outcome: string;
+  readonly milliseconds: number;
+}
+
 export interface Log {
   /** Adds a line; without `verbose` only errors are. */
   write(level: Level, text: string): void;
+  /** Adds a line for a request; left out when such lines are not wanted. */
+  readonly request?: ((record: RequestRecord) => void) | undefined;
   /** Tells the system's log what a host asked for: never payloads or secrets. */
   account(text: string): void;
   /** While filesystems are frozen nothing is written; lines are dropped. */
@@ -19,9 +30,13 @@ interface Line {
   readonly text: string;
   /** Nanoseconds since 1970. */
   readonly time: bigint;
+  readonly request?: RequestRecord | undefined;
 }
 
 const WITHOUT_VERBOSE: readonly Level[] = ["error", "critical"];
+
+/** More of what a host calls a command is not logged. */
+const LONGEST_NAME = 64;
 
 /** Priorities as sd-daemon(3) has them before a line. */
 const PRIORITIES: Readonly<Record<Level, number>> = {
@@ -36,10 +51,10 @@ const PRIORITIES: Readonly<Record<Level, number>> = {
 const microseconds = (time: bigint): string =>
   `${time / 1_000_000_000n}.${String((time / 1000n) % 1_000_000n).padStart(6, "0")}`;
 
-const FORMATS: Readonly<Record<Config["logFormat"], (line: Line) => string>> = {
+const FORMATS: Readonly<Record<NonNullable<Config["logFormat"]>, (line: Line) => string>> = {
   text: ({ time, level, text }) => `${microseconds(time)}: ${level}: ${text}`,
-  json: ({ time, level, text }) =>
-    JSON.stringify({ time: new Date(Number(time / 1_000_000n)).toISOString(), level, text }),
+  json: ({ time, level, text, request }) =>
+    JSON.stringify({ time: new Date(Number(time / 1_000_000n)).toISOString(), level, text, ...request }),
   journal: ({ level, text }) => `<${PRIORITIES[level]}>${text}`,
 };
 
@@ -62,13 +77,22 @@ export function createLog(
   let file = frozen ? undefined : open();
   let paused = frozen;
 
+  const format = FORMATS[config.logFormat ?? "text"];
+  const add = (level: Level, text: string, request?: RequestRecord): void => {
+    if (!paused) file?.write(`${format({ level, text: onOneLine(text), time: clock.now(), request })}\n`);
+  };
   const write = (level: Level, text: string): void => {
-    if (paused || !(config.verbose || WITHOUT_VERBOSE.includes(level))) return;
-    file?.write(`${FORMATS[config.logFormat]({ level, text: onOneLine(text), time: clock.now() })}\n`);
+    if (config.verbose || WITHOUT_VERBOSE.includes(level)) add(level, text);
+  };
+  const request = (record: RequestRecord): void => {
+    const name = record.name.slice(0, LONGEST_NAME);
+    const milliseconds = Math.round(record.milliseconds * 1000) / 1000;
+    add("info", `${name}: ${record.outcome} in ${milliseconds} ms`, { ...record, name, milliseconds });
   };
 
   return {
     write,
+    request: config.verbose || config.logFormat !== undefined ? request : undefined,
     account(text) {
       if (!paused) logs.system(onOneLine(text));
     },

@@ -42,8 +42,9 @@ export const libc = dlopen(musl ? `libc.musl-${machine}.so.1` : "libc.so.6", {
   epoll_create1: { args: ["int"], returns: "int" },
   epoll_ctl: { args: ["int", "int", "int", "ptr"], returns: "int" },
   epoll_wait: { args: ["int", "ptr", "int", "int"], returns: "int" },
-  signalfd: { args: ["int", "ptr", "int"], returns: "int" },
-  sigprocmask: { args: ["int", "ptr", "ptr"], returns: "int" },
+  sigaction: { args: ["int", "ptr", "ptr"], returns: "int" },
+  mmap: { args: ["ptr", "usize", "int", "int", "int", "i64"], returns: FFIType.i64_fast },
+  mprotect: { args: ["ptr", "usize", "int"], returns: "int" },
   inotify_init1: { args: ["int"], returns: "int" },
   inotify_add_watch: { args: ["int", "ptr", "u32"], returns: "int" },
   inotify_rm_watch: { args: ["int", "int"], returns: "int" },
@@ -62,6 +63,8 @@ export const libc = dlopen(musl ? `libc.musl-${machine}.so.1` : "libc.so.6", {
   renameat: { args: ["int", "ptr", "int", "ptr"], returns: "int" },
   unlinkat: { args: ["int", "ptr", "int"], returns: "int" },
   fchown: { args: ["int", "u32", "u32"], returns: "int" },
+  setfsuid: { args: ["u32"], returns: "int" },
+  setfsgid: { args: ["u32"], returns: "int" },
   getpwnam: { args: ["ptr"], returns: "ptr" },
   sethostname: { args: ["ptr", "usize"], returns: "int" },
   sync: { args: [], returns: "void" },
@@ -94,6 +97,7 @@ const errnoLocation = libc.__errno_location() as Pointer;
 export const errno = (): number => read.i32(errnoLocation, 0);
 
 /** The codes that the agent itself tells apart (errno(3), the values of x86 and arm64). */
+export const EPERM = 1;
 export const ENOENT = 2;
 export const EINTR = 4;
 export const EIO = 5;
@@ -102,6 +106,7 @@ export const EBUSY = 16;
 export const ENODEV = 19;
 export const EINVAL = 22;
 export const EPIPE = 32;
+export const ELOOP = 40;
 export const EOPNOTSUPP = 95;
 export const ECONNRESET = 104;
 

@@ -9,6 +9,7 @@ import { type Pointer, ptr } from "bun:ffi";
 import { drainMicrotasks } from "bun:jsc";
 import type { Loop } from "../../src/guest.ts";
 import { check, EINTR, errno, libc } from "./libc.ts";
+import { openSignalPipe } from "./signals.ts";
 
 export const EPOLLIN = 0x1;
 export const EPOLLOUT = 0x4;
@@ -25,11 +26,7 @@ const EPOLL_CTL_MOD = 3;
 export const EPOLL_EVENT = process.arch === "x64" ? { size: 12, events: 0, data: 4 } : { size: 16, events: 0, data: 8 };
 const MAX_EVENTS = 64;
 
-const SIG_BLOCK = 0;
-const SFD_FLAGS = 0x80800; // SFD_NONBLOCK | SFD_CLOEXEC
 const SIGNAL_NAMES: Readonly<Record<number, string>> = { 2: "SIGINT", 15: "SIGTERM" };
-/** struct signalfd_siginfo; ssi_signo is its first u32. */
-const SIGINFO_SIZE = 128;
 
 const epoll = check(libc.epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
 const ready = Buffer.alloc(MAX_EVENTS * EPOLL_EVENT.size);
@@ -123,17 +120,9 @@ export const loop: Loop = {
     tasks.push(callback);
   },
   onTerminate(callback) {
-    const set = new Uint8Array(128); // sigset_t: glibc's and musl's size
-    for (const signal of Object.keys(SIGNAL_NAMES).map(Number)) set[(signal - 1) >> 3]! |= 1 << ((signal - 1) & 7);
-    // Every other thread of Bun blocks all signals, so that blocking them here leaves them to the descriptor.
-    check(libc.sigprocmask(SIG_BLOCK, set, null), "sigprocmask");
-    const fd = check(libc.signalfd(-1, set, SFD_FLAGS), "signalfd");
-    const info = Buffer.alloc(SIGINFO_SIZE);
-    watchFd(fd, EPOLLIN, () => {
-      while (Number(libc.read(fd, info, SIGINFO_SIZE)) === SIGINFO_SIZE) {
-        const signal = info.readUInt32LE(0);
-        callback(SIGNAL_NAMES[signal] ?? `signal ${signal}`);
-      }
+    const signals = openSignalPipe(Object.keys(SIGNAL_NAMES).map(Number));
+    watchFd(signals.fd, EPOLLIN, () => {
+      for (const signal of signals.take()) callback(SIGNAL_NAMES[signal] ?? `signal ${signal}`);
     });
   },
 };

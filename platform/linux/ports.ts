@@ -2,7 +2,7 @@
 import { ptr } from "bun:ffi";
 import { existsSync } from "node:fs";
 import { dirname } from "node:path";
-import type { Listener, Port, PortEvents, Ports } from "../../src/guest.ts";
+import { type Listener, type Port, type PortEvents, type Ports, SystemError } from "../../src/guest.ts";
 import { check, cstring, EAGAIN, ECONNRESET, EINTR, EPIPE, errno, libc, systemError } from "./libc.ts";
 import { EPOLLIN, EPOLLOUT, EPOLLRDHUP, rewatchFd, unwatchFd, watchFd } from "./loop.ts";
 import { makeRaw } from "./tty.ts";
@@ -164,10 +164,10 @@ function takeActivated(): ReturnType<Ports["activated"]> {
   delete process.env.LISTEN_PID;
   delete process.env.LISTEN_FDS;
   if (Number(LISTEN_PID) !== process.pid || !(Number(LISTEN_FDS) > 0)) return undefined;
-  if (Number(LISTEN_FDS) > 1) throw new Error("only one listening socket can be handed over");
+  if (Number(LISTEN_FDS) > 1) throw new SystemError("LISTEN_FDS", "E2BIG", "only one listening socket can be handed over");
   const family = socketFamily(LISTEN_FDS_START);
   const method = ({ [AF_UNIX]: "unix-listen", [AF_VSOCK]: "vsock-listen" } as const)[family];
-  if (method === undefined) throw new Error("unsupported listen fd type");
+  if (method === undefined) throw new SystemError("LISTEN_FDS", "EAFNOSUPPORT", "unsupported listen fd type");
   return {
     method,
     listen() {

@@ -7,6 +7,7 @@ import type { Config } from "../config/config.ts";
 import { RequestError } from "../errors.ts";
 import { type Freezer, type Guest, ProgramError, runProgram, SystemError } from "../guest.ts";
 import type { Log } from "../log.ts";
+import { freezeMark, isMarkedFrozen } from "../state.ts";
 
 /** A freeze was asked for while another one holds. */
 export class FrozenError extends RequestError {
@@ -43,7 +44,7 @@ const reasonOf = (error: unknown): string => (error instanceof Error ? error.mes
 
 /** Finds out whether an earlier agent left filesystems frozen, and takes over its freeze. */
 export function createFreeze({ guest, config, log }: { guest: Guest; config: Config; log: Log }): Freeze {
-  const mark = `${config.statedir}/qga.state.isfrozen`;
+  const mark = freezeMark(config.statedir);
   const limit = config.fsfreezeTimeout === undefined ? undefined : config.fsfreezeTimeout * 1000;
   let frozen = false;
   let expired = false;
@@ -148,7 +149,7 @@ export function createFreeze({ guest, config, log }: { guest: Guest; config: Con
     return thawed;
   };
 
-  if (guest.freezer !== undefined && guest.files.exists(mark)) {
+  if (isMarkedFrozen(guest, config.statedir)) {
     enter();
     armDeadline();
   }

@@ -2,7 +2,14 @@
 import * as v from "valibot";
 import type { DefaultPaths, Ports } from "../guest.ts";
 import type { FoundOption } from "./getopt.ts";
-import { KeyFileError, type KeyFileEntry, KeyFileValueError, keyFileString, parseKeyFile, printKeyFile } from "./keyfile.ts";
+import {
+  type KeyFileEntry,
+  KeyFileError,
+  KeyFileValueError,
+  keyFileString,
+  parseKeyFile,
+  printKeyFile,
+} from "./keyfile.ts";
 import { ALL_OPTIONS, type DIALECTS, type LOG_FORMATS, type METHODS, OPTIONS, type Option } from "./options.ts";
 
 export type Method = (typeof METHODS)[number];
@@ -12,7 +19,8 @@ export interface Config {
   /** The device or socket; undefined only for a socket that the service manager handed over. */
   readonly path?: string;
   readonly logfile?: string;
-  readonly logFormat: (typeof LOG_FORMATS)[number];
+  /** When given, the log has a line for each request. */
+  readonly logFormat?: (typeof LOG_FORMATS)[number];
   readonly pidfile: string;
   /** The hook script; undefined when hooks are off. */
   readonly fsfreezeHook?: string;
@@ -116,13 +124,14 @@ export function resolveConfig(given: readonly Given[], { paths, ports, activated
     throw new ConfigError(`method ${method} needs a path: option -p, or the key path in [${GROUP}]`);
   }
   const logfile = last(OPTIONS.logfile);
+  const logFormat = last(OPTIONS.logFormat);
   const fsfreezeHook = last(OPTIONS.fsfreezeHook);
   const fsfreezeTimeout = last(OPTIONS.fsfreezeTimeout) ?? 0;
   return {
     method,
     ...(path === undefined ? {} : { path }),
     ...(logfile === undefined ? {} : { logfile }),
-    logFormat: last(OPTIONS.logFormat) ?? "text",
+    ...(logFormat === undefined ? {} : { logFormat }),
     pidfile: last(OPTIONS.pidfile) ?? paths.pidfile,
     ...(fsfreezeHook === undefined ? {} : { fsfreezeHook }),
     statedir: last(OPTIONS.statedir) ?? paths.statedir,

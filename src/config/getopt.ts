@@ -32,7 +32,9 @@ export interface CommandLine<O extends OptionForm> {
 class UsageError extends Error {}
 
 function findLong<O extends OptionForm>(options: readonly O[], name: string, typed: string): O {
-  const named = options.flatMap((option) => [option.long, ...(option.formerly ?? [])].map((long) => ({ long, option })));
+  const named = options.flatMap((option) =>
+    [option.long, ...(option.formerly ?? [])].map((long) => ({ long, option })),
+  );
   const exact = named.find(({ long }) => long === name);
   if (exact !== undefined) return exact.option;
   const meant = named.filter(({ long }) => long.startsWith(name));

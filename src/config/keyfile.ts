@@ -76,7 +76,8 @@ const UNESCAPED: Readonly<Record<string, string>> = { s: " ", n: "\n", t: "\t", 
 export function keyFileString(raw: string): string {
   return raw.replace(/\\(.?)/gs, (sequence, letter: string) => {
     const meant = UNESCAPED[letter];
-    if (meant === undefined) throw new KeyFileValueError(`invalid escape '${sequence}' (known are \\s \\n \\t \\r \\\\)`);
+    if (meant === undefined)
+      throw new KeyFileValueError(`invalid escape '${sequence}' (known are \\s \\n \\t \\r \\\\)`);
     return meant;
   });
 }
@@ -104,13 +105,17 @@ const ESCAPED: Readonly<Record<string, string>> = {
 /** Text as a value; blanks need an escape only where they lead. */
 export function escapeKeyFileString(text: string): string {
   const escape = (part: string): string => part.replace(/[ \t\n\r\\]/g, (character) => ESCAPED[character] ?? character);
-  const escapeRest = (part: string): string => part.replace(/[\n\r\\]/g, (character) => ESCAPED[character] ?? character);
+  const escapeRest = (part: string): string =>
+    part.replace(/[\n\r\\]/g, (character) => ESCAPED[character] ?? character);
   const lead = /^[ \t\n\r]*/.exec(text)?.[0] ?? "";
   return escape(lead) + escapeRest(text.slice(lead.length));
 }
 
 /** A key file with one group. Booleans become `true` and `false`. */
-export function printKeyFile(group: string, entries: Iterable<readonly [key: string, value: string | boolean]>): string {
+export function printKeyFile(
+  group: string,
+  entries: Iterable<readonly [key: string, value: string | boolean]>,
+): string {
   let text = `[${group}]\n`;
   for (const [key, value] of entries) {
     text += `${key}=${typeof value === "boolean" ? value : escapeKeyFileString(value)}\n`;

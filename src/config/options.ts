@@ -29,11 +29,7 @@ const text = v.pipe(
   v.check((value) => !value.includes("\0"), "contains a NUL character"),
 );
 
-const flag = v.pipe(
-  v.string(),
-  v.transform(keyFileBoolean),
-  v.boolean("is not a boolean (true, false, 1 or 0)"),
-);
+const flag = v.pipe(v.string(), v.transform(keyFileBoolean), v.boolean("is not a boolean (true, false, 1 or 0)"));
 
 /**
  * Names are separated by commas, and by semicolons as other key files have it: read otherwise, `a;b` would block nothing.
@@ -196,8 +192,8 @@ export const OPTIONS = {
     extension: true,
     placeholder: "NAME",
     value: oneOf(LOG_FORMATS),
-    help: "how a line of the log is written: text (the default), json, or journal for a service of systemd",
-    dump: (config) => (config.logFormat === "text" ? undefined : config.logFormat),
+    help: "log each command with its duration and outcome, as text, json, or journal for a service of systemd",
+    dump: (config) => config.logFormat,
   },
   config: {
     long: "config",

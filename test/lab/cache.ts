@@ -1,10 +1,15 @@
-/** A place for what is slow to fetch or make: `node_modules/.cache/inguest/`, kept between runs. */
+/**
+ * A place for what is slow to fetch or make, kept between runs: `$INGUEST_TEST_CACHE`, else `inguest-test` in the user's
+ * cache folder. Not under node_modules, which `npm ci` empties.
+ */
 
 import { existsSync } from "node:fs";
 import { mkdir, rename, rm } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { homedir } from "node:os";
+import { join } from "node:path";
 
-const root = resolve(import.meta.dir, "../../node_modules/.cache/inguest");
+const root =
+  process.env.INGUEST_TEST_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "inguest-test");
 
 /**
  * Path of the cached folder `key`, made by `fill` if it is not there yet.

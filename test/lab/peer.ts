@@ -5,11 +5,12 @@
  */
 
 import { existsSync } from "node:fs";
-import { mkdir, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { type AgentOptions, type RunningAgent, startAgent } from "./agent.ts";
 import { ensurePackages, osRelease, privateApt, unpackPackages } from "./apt.ts";
 import { cachedFolder } from "./cache.ts";
-import { dieWithParent, mustRun, run, waitFor } from "./process.ts";
+import { mustRun, run } from "./process.ts";
 
 /** Where the real agent is and how it is run. */
 export interface Peer {
@@ -75,63 +76,7 @@ export async function peerLibraries(peer: Peer): Promise<string[]> {
   return [...stdout.matchAll(/=> (\/\S+)/g)].map((match) => match[1] ?? "");
 }
 
-/** Options of {@link startPeer}. */
-export interface PeerOptions {
-  /** Where the agent listens (method unix-listen). */
-  socketPath: string;
-  /** Its folder for state, created if missing. */
-  stateDir: string;
-  /** More options of qemu-ga. */
-  args?: readonly string[];
-  env?: Record<string, string>;
-}
-
-/** A running agent. */
-export interface RunningPeer {
-  pid: number;
-  /** Both output streams so far. */
-  log(): Promise<string>;
-  /** SIGTERM, then SIGKILL after two seconds; resolves to the exit code when it is gone. */
-  stop(): Promise<number>;
-}
-
-/**
- * Starts the real agent on a unix socket of this machine and waits until it listens.
- * It acts on this machine: leave out what would shut it down, freeze it or change its users.
- */
-export async function startPeer(options: PeerOptions): Promise<RunningPeer> {
-  const peer = await obtainPeer();
-  await mkdir(options.stateDir, { recursive: true });
-  await rm(options.socketPath, { force: true });
-  const logPath = join(options.stateDir, "peer.log");
-  const own = ["-m", "unix-listen", "-p", options.socketPath, "-t", options.stateDir];
-  const pidFile = ["-f", join(options.stateDir, "peer.pid")];
-  const child = Bun.spawn([...dieWithParent, ...peer.command, ...own, ...pidFile, ...(options.args ?? [])], {
-    stdin: "ignore",
-    stdout: Bun.file(logPath),
-    stderr: Bun.file(logPath),
-    env: { ...process.env, ...options.env },
-  });
-  const log = async (): Promise<string> => ((await Bun.file(logPath).exists()) ? Bun.file(logPath).text() : "");
-  const stop = async (): Promise<number> => {
-    child.kill("SIGTERM");
-    const timer = setTimeout(() => child.kill("SIGKILL"), 2_000);
-    const code = await child.exited;
-    clearTimeout(timer);
-    return code;
-  };
-  try {
-    await waitFor(
-      async () => {
-        if (child.exitCode !== null) throw new Error(`qemu-ga exited with ${child.exitCode}: ${await log()}`);
-        return existsSync(options.socketPath) ? true : undefined;
-      },
-      5_000,
-      async () => `qemu-ga made no socket at ${options.socketPath}: ${await log()}`,
-    );
-  } catch (error) {
-    await stop();
-    throw error;
-  }
-  return { pid: child.pid, log, stop };
+/** Starts the real agent of series 10 on a unix socket of this machine: see {@link startAgent}. */
+export async function startPeer(options: AgentOptions): Promise<RunningAgent> {
+  return startAgent((await obtainPeer()).command, options);
 }

@@ -1,18 +1,17 @@
 /** Proves the lab itself, with the real QEMU guest agent in the guest: what fails here is not our agent's fault. */
 
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { availabilityOf, describeWith, ensurePackages } from "../lab/apt.ts";
+import { describeWith } from "../lab/apt.ts";
 import { obtainPeer } from "../lab/peer.ts";
 import { waitFor } from "../lab/process.ts";
 import { AgentError, isObject, type Json, type QgaClient } from "../lab/qga-client.ts";
-import { baseImage, peerFiles, peerInGuest, vmPackages } from "./image.ts";
-import { agentPort, startVm, type Vm } from "./vm.ts";
+import { peerFiles, peerInGuest } from "./image.ts";
+import { agentPort, startVm, type Vm, vmAvailability } from "./vm.ts";
 
 // Bun kills a test's children when its time is up, and the VM is one of them: our own limits must come first.
 setDefaultTimeout(120_000);
 
-const packages = await ensurePackages(vmPackages);
-const ready = packages.available ? await availabilityOf(() => Promise.all([baseImage(), obtainPeer()])) : packages;
+const ready = await vmAvailability(obtainPeer);
 
 describeWith("the VM lab, with the real agent", ready, () => {
   let vm: Vm;

@@ -1,17 +1,16 @@
 /** Proves the libvirt half of the lab with the real QEMU guest agent: libvirt itself asks the questions here. */
 
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { availabilityOf, describeWith, ensurePackages } from "../lab/apt.ts";
+import { describeWith } from "../lab/apt.ts";
 import { obtainPeer } from "../lab/peer.ts";
-import { baseImage, peerFiles, peerInGuest } from "./image.ts";
-import { type Domain, type Libvirt, libvirtPackages, startDomain, startLibvirt } from "./libvirt.ts";
+import { peerFiles, peerInGuest } from "./image.ts";
+import { type Domain, type Libvirt, libvirtAvailability, startDomain, startLibvirt } from "./libvirt.ts";
 import { agentPort } from "./vm.ts";
 
 // Bun kills a test's children when its time is up, and libvirtd is one of them: our own limits must come first.
 setDefaultTimeout(150_000);
 
-const packages = await ensurePackages(libvirtPackages);
-const ready = packages.available ? await availabilityOf(() => Promise.all([baseImage(), obtainPeer()])) : packages;
+const ready = await libvirtAvailability(obtainPeer);
 
 describeWith("libvirt, with the real agent", ready, () => {
   let libvirt: Libvirt;
@@ -20,7 +19,7 @@ describeWith("libvirt, with the real agent", ready, () => {
   beforeAll(async () => {
     libvirt = await startLibvirt();
     const device = `/dev/virtio-ports/${agentPort}`;
-    domain = await startDomain({
+    domain = await startDomain(libvirt, {
       files: await peerFiles(await obtainPeer()),
       agentCommand: [...peerInGuest.command, "-m", "virtio-serial", "-p", device, "-t", "/run"],
       hostname: "lab-libvirt",

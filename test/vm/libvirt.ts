@@ -1,60 +1,104 @@
-/** The same guests under libvirt, on a machine that need not have systemd. */
+/**
+ * The same guests under a libvirt of our own, on a machine that need not have systemd:
+ *
+ *     const libvirt = await startLibvirt();
+ *     const domain = await startDomain(libvirt, await agentInGuest());
+ *     await domain.virsh("domfsfreeze");
+ */
 
 import { rmSync } from "node:fs";
-import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import { type Availability, ensurePackages } from "../lab/apt.ts";
 import { dieWithParent, type Finished, mustRun, run, waitFor, within } from "../lab/process.ts";
 import { connectShell } from "./guest-shell.ts";
 import { baseImage, buildInitramfs, executableFiles, vmPackages } from "./image.ts";
-import { agentPort, makeDisk, type VmOptions } from "./vm.ts";
+import { agentPort, makeDisk, type VmOptions, vmAvailability } from "./vm.ts";
 
 /** Debian packages that a VM under libvirt needs. */
 export const libvirtPackages: readonly string[] = [...vmPackages, "libvirt-daemon-system", "libvirt-clients"];
 
-/** Runs virsh on the system's libvirt and gives its output. Throws an Error with virsh's text if it fails. */
-export async function virsh(...args: readonly string[]): Promise<string> {
-  return (await mustRun(virshCommand(args), { timeoutMs: 60_000 })).trim();
+/** Whether a domain can be had, as in {@link vmAvailability}. */
+export async function libvirtAvailability(...preparations: readonly (() => Promise<unknown>)[]): Promise<Availability> {
+  const packages = await ensurePackages(libvirtPackages);
+  if (!packages.available) return packages;
+  return vmAvailability(() => mustRun([...namespace, "true"]), ...preparations);
 }
 
-function virshCommand(args: readonly string[]): string[] {
-  return ["virsh", "-q", "-c", "qemu:///system", ...args];
-}
-
-/** libvirt's daemons. */
+/** A libvirt daemon that nobody else sees. */
 export interface Libvirt {
-  /** Ends the daemons that were started here; those of the machine are left alone. Stop the domains first. */
+  /** Runs virsh and gives its output, trimmed. Throws an Error with virsh's text if it fails. */
+  virsh(...args: readonly string[]): Promise<string>;
+  /** Kills the daemon and all domains. May be called again. */
   stop(): Promise<void>;
 }
 
-/** Starts libvirt's daemons unless the machine runs them already, and waits until virsh gets an answer. */
+/** The words that run a program in mount and process namespaces of its own; it is the first process there. */
+const namespace: readonly string[] = ["unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"];
+
+/**
+ * What the daemon needs of the machine's folders is hidden under empty ones, with a configuration that leaves out what a
+ * test machine may not have: control groups, a security module, a user of its own.
+ */
+const daemonScript = `set -e
+for folder in /run /etc/libvirt /var/lib/libvirt /var/cache/libvirt /var/log/libvirt; do
+  mkdir -p $folder
+  mount -t tmpfs tmpfs $folder
+done
+cat >/etc/libvirt/qemu.conf <<END
+user = "root"
+group = "root"
+dynamic_ownership = 0
+remember_owner = 0
+security_driver = "none"
+stdio_handler = "file"
+cgroup_controllers = [ ]
+END
+libvirtd &
+wait $!
+`;
+
+/**
+ * Starts libvirtd as the machine's root, in mount and process namespaces of its own (unshare(1), Linux), and waits until
+ * virsh gets an answer. The shell stays as the namespace's first process: it reaps the QEMU processes that libvirt lets
+ * go of and then waits for, and with it everything that was started here ends.
+ */
 export async function startLibvirt(): Promise<Libvirt> {
-  const answers = async (): Promise<boolean> => (await run(virshCommand(["version"]))).exitCode === 0;
-  if (await answers()) return { stop: async () => {} };
-  const daemons = ["virtlogd", "libvirtd"].map((name) =>
-    Bun.spawn([...dieWithParent, name], { stdin: "ignore", stdout: "ignore", stderr: "ignore" }),
-  );
+  const folder = await mkdtemp(join(tmpdir(), "inguest-libvirt-"));
+  const logPath = join(folder, "libvirtd.log");
+  const daemon = Bun.spawn([...dieWithParent, ...namespace, "sh", "-c", daemonScript], {
+    stdin: "ignore",
+    stdout: Bun.file(logPath),
+    stderr: Bun.file(logPath),
+  });
   const stop = async (): Promise<void> => {
-    for (const daemon of daemons.toReversed()) {
-      daemon.kill("SIGTERM");
-      await within(daemon.exited, 5_000, () => "").catch(() => daemon.kill("SIGKILL"));
-    }
+    daemon.kill("SIGKILL");
+    await daemon.exited;
+    await rm(folder, { recursive: true, force: true });
+  };
+  const log = async (): Promise<string> => ((await Bun.file(logPath).exists()) ? Bun.file(logPath).text() : "");
+  const inside = async (): Promise<string[] | undefined> => {
+    const { stdout } = await run(["pgrep", "-P", `${daemon.pid}`]);
+    const init = stdout.trim();
+    return init === "" ? undefined : ["nsenter", "-t", init, "-m", "virsh", "-c", "qemu:///system"];
   };
   try {
-    await waitFor(
+    const command = await waitFor(
       async () => {
-        const ended = daemons.find((daemon) => daemon.exitCode !== null);
-        if (ended !== undefined) throw new Error(`a libvirt daemon ended with ${ended.exitCode}`);
-        return (await answers()) || undefined;
+        if (daemon.exitCode !== null) throw new Error(`libvirtd ended with ${daemon.exitCode}: ${await log()}`);
+        const virsh = await inside();
+        return virsh !== undefined && (await run([...virsh, "version"])).exitCode === 0 ? virsh : undefined;
       },
       30_000,
-      () => "libvirtd does not answer",
-      200,
+      async () => `libvirtd does not answer: ${await log()}`,
+      100,
     );
+    return { virsh: async (...args) => (await mustRun([...command, ...args], { timeoutMs: 60_000 })).trim(), stop };
   } catch (error) {
     await stop();
     throw error;
   }
-  return { stop };
 }
 
 /** What {@link domainXml} describes. */
@@ -155,19 +199,15 @@ export interface Domain {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** Domains to destroy if the test process ends without having stopped them: QEMU is not its child here. */
+/** Folders to remove if the test process ends without having stopped its domains; libvirtd and QEMU die by themselves. */
 const alive = new Set<string>();
 process.on("exit", () => {
-  for (const folder of alive) {
-    Bun.spawnSync(virshCommand(["destroy", basename(folder)]));
-    rmSync(folder, { recursive: true, force: true });
-  }
+  for (const folder of alive) rmSync(folder, { recursive: true, force: true });
 });
 
 /** Creates a transient domain and waits until libvirt talks to its agent. Errors have the end of the console's output. */
-export async function startDomain(options: DomainOptions): Promise<Domain> {
-  // Not in /tmp: libvirt's AppArmor profile and the user that QEMU runs as know this place.
-  const folder = await mkdtemp("/var/lib/libvirt/inguest-");
+export async function startDomain(libvirt: Libvirt, options: DomainOptions): Promise<Domain> {
+  const folder = await mkdtemp(join(tmpdir(), "inguest-dom-"));
   const name = basename(folder);
   alive.add(folder);
   const consolePath = join(folder, "console.log");
@@ -175,7 +215,8 @@ export async function startDomain(options: DomainOptions): Promise<Domain> {
   let closeShell = (): void => {};
   const stop = async (): Promise<void> => {
     closeShell();
-    await run(virshCommand(["destroy", name]));
+    // It may have ended by itself, or the daemon with it.
+    await libvirt.virsh("destroy", name).catch(() => {});
     alive.delete(folder);
     await rm(folder, { recursive: true, force: true });
   };
@@ -183,12 +224,10 @@ export async function startDomain(options: DomainOptions): Promise<Domain> {
     (await Bun.file(consolePath).exists()) ? Bun.file(consolePath).text() : "";
 
   try {
-    await chmod(folder, 0o755);
     const { disks = [] } = options;
     const image = await baseImage();
     const executables = await Promise.all((options.executables ?? []).map(({ from, to }) => executableFiles(from, to)));
     const initramfs = join(folder, "initramfs");
-    const vmlinuz = join(folder, "vmlinuz");
     const mounts = disks.flatMap(({ name: serial, fs, mount }) =>
       fs === undefined || mount === undefined ? [] : [{ serial, type: fs, mountpoint: mount }],
     );
@@ -196,12 +235,11 @@ export async function startDomain(options: DomainOptions): Promise<Domain> {
     await Promise.all([
       ...disks.map((disk) => makeDisk(disk, join(folder, `${disk.name}.img`))),
       buildInitramfs(initramfs, image, { ...options, ports: [agentPort], files, mounts }),
-      mustRun(["cp", image.vmlinuz, vmlinuz]),
     ]);
     const xml = domainXml({
       ...options,
       name,
-      vmlinuz,
+      vmlinuz: image.vmlinuz,
       initramfs,
       shellSocket,
       consolePath,
@@ -211,21 +249,21 @@ export async function startDomain(options: DomainOptions): Promise<Domain> {
     await Bun.write(xmlPath, xml);
 
     const started = performance.now();
-    await virsh("create", xmlPath);
+    await libvirt.virsh("create", xmlPath);
     const shell = await connectShell(shellSocket);
     closeShell = shell.close;
     await within(shell.ready, 90_000, () => "the guest's shell did not answer within 90 s");
-    const ping = virshCommand(["qemu-agent-command", name, '{"execute":"guest-ping"}']);
-    await waitFor(
-      async () => ((await run(ping)).exitCode === 0 ? true : undefined),
-      30_000,
-      async () => `the agent does not answer libvirt: ${(await run(ping)).stderr}`,
-      250,
-    );
+    let refusal: unknown;
+    const ping = (): Promise<string | undefined> =>
+      libvirt.virsh("qemu-agent-command", name, '{"execute":"guest-ping"}').catch((error: unknown) => {
+        refusal = error;
+        return undefined;
+      });
+    await waitFor(ping, 30_000, () => `the agent does not answer libvirt: ${refusal}`, 100);
     return {
       name,
       bootMs: Math.round(performance.now() - started),
-      virsh: (command, ...args) => virsh(command, name, ...args),
+      virsh: (command, ...args) => libvirt.virsh(command, name, ...args),
       shell: shell.run,
       consoleLog,
       stop,

@@ -1,13 +1,22 @@
-/** A throw-away virtual machine under QEMU's emulation (no KVM needed), as a test sees it. */
+/**
+ * A throw-away virtual machine under QEMU's emulation (no KVM needed), as a test sees it:
+ *
+ *     await using vm = await startVm({ ...(await agentInGuest()), disks: [{ name: "data", sizeMB: 64, fs: "ext4", mount: "/mnt/data" }] });
+ *     const agent = await vm.waitForAgent();
+ *     expect(await agent.call("guest-fsfreeze-freeze")).toBe(1);
+ *
+ * A suite asks {@link vmAvailability} first, whether there can be one on this machine.
+ */
 
 import { rmSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { type Availability, availabilityOf, ensurePackages } from "../lab/apt.ts";
 import { dieWithParent, type Finished, mustRun, waitFor, within } from "../lab/process.ts";
 import { connect, type Json, type QgaClient } from "../lab/qga-client.ts";
 import { connectShell, type GuestShell } from "./guest-shell.ts";
-import { baseImage, buildInitramfs, executableFiles, type GuestFile } from "./image.ts";
+import { baseImage, buildInitramfs, executableFiles, type GuestFile, vmPackages } from "./image.ts";
 import { connectQmp, type Qmp, type QmpEvent } from "./qmp.ts";
 
 /** The port name that hosts expect of a QEMU guest agent. */
@@ -42,6 +51,8 @@ export interface VmOptions {
   cpuModel?: string;
   /** Names of virtio-serial ports; the agent's usual one unless told. */
   ports?: readonly string[];
+  /** Names of ports that are not there until {@link Vm.plugPort}. */
+  latePorts?: readonly string[];
   /** Additional ISA serial ports, named for {@link Vm.agentSocket}; the first is ttyS1 in the guest. */
   serialPorts?: readonly string[];
   /** The agent's command line. It is started when all ports are there, with its output in the guest's agent log. */
@@ -76,7 +87,7 @@ export interface Vm {
   forgetEvents(): void;
   /** Removes a virtio-serial port from the running guest; resolves when QEMU says that it is gone. */
   unplugPort(port?: string): Promise<void>;
-  /** Puts it back. */
+  /** Puts it back, or brings one of {@link VmOptions.latePorts}. */
   plugPort(port?: string): Promise<void>;
   /**
    * Wakes the guest from a suspend to RAM and waits until its shell answers.
@@ -96,6 +107,16 @@ export interface Vm {
   /** Kills QEMU and removes all files of the VM. May be called again. */
   stop(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
+}
+
+/**
+ * Whether a VM can be had: packages, kernel and image are there now, or fetched. The suite's own preparations (its agent,
+ * for one) may be given too; what they throw is the reason.
+ */
+export async function vmAvailability(...preparations: readonly (() => Promise<unknown>)[]): Promise<Availability> {
+  const packages = await ensurePackages(vmPackages);
+  if (!packages.available) return packages;
+  return availabilityOf(() => Promise.all([baseImage, ...preparations].map((prepare) => prepare())));
 }
 
 /** Folders and processes to remove if the test process ends without having stopped its VMs. */
@@ -122,7 +143,7 @@ export async function startVm(options: VmOptions = {}): Promise<Vm> {
 }
 
 async function boot(options: VmOptions, folder: string): Promise<Vm> {
-  const { disks = [], ports = [agentPort], serialPorts = [] } = options;
+  const { disks = [], ports = [agentPort], latePorts = [], serialPorts = [] } = options;
   const diskPath = (name: string): string => join(folder, `${name}.img`);
   const socketPath = (name: string): string => join(folder, `${name}.sock`);
   const initramfs = join(folder, "initramfs");
@@ -154,6 +175,7 @@ async function boot(options: VmOptions, folder: string): Promise<Vm> {
     ...disks.flatMap(({ name }) => diskArgs(name, diskPath(name))),
     ...["-device", "virtio-serial-pci,id=agents"],
     ...ports.flatMap((name) => [...chardev(name, socketPath(name)), "-device", portDevice(name, "agents")]),
+    ...latePorts.flatMap((name) => chardev(name, socketPath(name))),
     // On a controller of its own, so that nothing which is done to the agent's gets in its way.
     ...["-device", "virtio-serial-pci,id=lab"],
     ...[...chardev("test.shell.0", socketPath("shell")), "-device", portDevice("test.shell.0", "lab")],

@@ -6,6 +6,7 @@ import { RequestError } from "../../errors.ts";
 import { isJsonObject, type Json, type JsonObject, toJson, type Writable } from "../../framing/json.ts";
 import type { LongString } from "../../framing/json-stream.ts";
 import { SystemError } from "../../guest.ts";
+import type { Log } from "../../log.ts";
 import type { Command } from "./command.ts";
 import { QgaError } from "./errors.ts";
 import { isEnabled } from "./policy.ts";
@@ -87,7 +88,18 @@ const NO_ARGUMENTS: JsonObject = {};
 const idText = (value: Json): string =>
   isJsonObject(value) && value.id !== undefined ? `, "id": ${toJson(value.id)}` : "";
 
-function errorReply(error: unknown, value: Json, agent: Agent): string {
+/** Tells the log how a request ended; undefined when the log has no lines for requests. */
+type Note = ((outcome: string) => void) | undefined;
+
+/** Starts the clock for the log's line about a request. */
+function noteFor(value: Json, { request }: Log): Note {
+  if (request === undefined) return undefined;
+  const begun = performance.now();
+  const name = isJsonObject(value) && typeof value.execute === "string" ? value.execute : "no command";
+  return (outcome) => request({ name, outcome, milliseconds: performance.now() - begun });
+}
+
+function errorReply(error: unknown, value: Json, agent: Agent, note: Note): string {
   let failure: { class: string; desc: string };
   if (error instanceof QgaError) failure = { class: error.errorClass, desc: error.description };
   else if (error instanceof RequestError || error instanceof SystemError) {
@@ -96,11 +108,13 @@ function errorReply(error: unknown, value: Json, agent: Agent): string {
     agent.log.write("critical", `a command failed unexpectedly: ${error instanceof Error ? error.stack : error}`);
     failure = { class: "GenericError", desc: "internal error" };
   }
+  note?.(error instanceof SystemError ? `${failure.class} (${error.code})` : failure.class);
   const id = idText(value);
   return `{${id === "" ? "" : `${id.slice(2)}, `}"error": ${toJson(failure)}}\n`;
 }
 
-function successReply(command: Command, result: Writable | Body, value: Json): Outcome {
+function successReply(command: Command, result: Writable | Body, value: Json, note: Note): Outcome {
+  note?.("ok");
   if (command.successResponse === false) return undefined;
   const id = idText(value);
   if (isBody(result)) return { before: '{"return": ', body: result, after: `${id}}\n` };
@@ -109,18 +123,19 @@ function successReply(command: Command, result: Writable | Body, value: Json): O
 
 /** Runs a request. A command that waits for something gives a promise. */
 export function dispatch(value: Json, long: LongString | undefined, agent: Agent): Outcome | Promise<Outcome> {
+  const note = noteFor(value, agent.log);
   try {
     if (!isJsonObject(value)) throw new QgaError("QMP input must be a JSON object");
     const { name, given } = readRequest(value);
     const command = allowedCommand(name, agent);
     const result = command.run(readArguments(command, given ?? NO_ARGUMENTS), agent, long);
-    if (!(result instanceof Promise)) return successReply(command, result as Writable | Body, value);
+    if (!(result instanceof Promise)) return successReply(command, result as Writable | Body, value, note);
     return result.then(
-      (later) => successReply(command, later as Writable, value),
-      (error) => errorReply(error, value, agent),
+      (later) => successReply(command, later as Writable, value, note),
+      (error) => errorReply(error, value, agent, note),
     );
   } catch (error) {
-    return errorReply(error, value, agent);
+    return errorReply(error, value, agent, note);
   }
 }
 

@@ -1,16 +1,43 @@
 /** Every command of the QGA framing. */
 import type { Agent } from "../../agent.ts";
+import type { Guest } from "../../guest.ts";
 import type { Command } from "./command.ts";
+import { getDevices } from "./commands/devices.ts";
 import { exec, execStatus } from "./commands/exec.ts";
 import { fileClose, fileFlush, fileOpen, fileRead, fileSeek, fileWrite } from "./commands/files.ts";
+import { getHostName, getOsinfo, getTimezone, getUsers } from "./commands/identity.ts";
 import { info } from "./commands/info.ts";
+import { getMemoryBlockInfo, getMemoryBlocks, setMemoryBlocks } from "./commands/memory-blocks.ts";
+import { networkGetInterfaces, networkGetRoute } from "./commands/network.ts";
 import { ping } from "./commands/ping.ts";
+import { getCpustats, getDiskstats, getLoad } from "./commands/statistics.ts";
+import { fstrim, getDisks, getFsinfo } from "./commands/storage.ts";
 import { sync, syncDelimited } from "./commands/sync.ts";
+import { getTime, setTime } from "./commands/time.ts";
+import { getVcpus, setVcpusCommand } from "./commands/vcpus.ts";
 
 /** In the order in which guest-info lists them. */
 export const QGA_COMMANDS: readonly Command[] = [
+  networkGetRoute,
+  getLoad,
+  getCpustats,
+  getDiskstats,
+  getDevices,
+  getOsinfo,
+  getTimezone,
+  getUsers,
+  getHostName,
   execStatus,
   exec,
+  getMemoryBlockInfo,
+  setMemoryBlocks,
+  getMemoryBlocks,
+  getFsinfo,
+  getDisks,
+  setVcpusCommand,
+  getVcpus,
+  networkGetInterfaces,
+  fstrim,
   fileFlush,
   fileSeek,
   fileWrite,
@@ -18,18 +45,23 @@ export const QGA_COMMANDS: readonly Command[] = [
   fileClose,
   fileOpen,
   info,
+  setTime,
+  getTime,
   ping,
   sync,
   syncDelimited,
 ];
+
+/** The commands that such a guest has. */
+export const supportedCommands = (guest: Guest): readonly Command[] =>
+  QGA_COMMANDS.filter((command) => command.supported?.(guest) ?? true);
 
 const known = new WeakMap<Agent, ReadonlyMap<string, Command>>();
 
 function commandMap(agent: Agent): ReadonlyMap<string, Command> {
   let map = known.get(agent);
   if (map === undefined) {
-    const supported = QGA_COMMANDS.filter((command) => command.supported?.(agent.guest) ?? true);
-    map = new Map(supported.map((command) => [command.name, command]));
+    map = new Map(supportedCommands(agent.guest).map((command) => [command.name, command]));
     known.set(agent, map);
   }
   return map;

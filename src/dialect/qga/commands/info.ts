@@ -2,10 +2,8 @@
 import { command } from "../command.ts";
 import { isEnabled } from "../policy.ts";
 import { commandsOf } from "../table.ts";
+import { QGA_VERSION } from "../version.ts";
 import { boolean, list, string, struct } from "../wire.ts";
-
-/** The release of the QEMU guest agent whose commands and replies this one has. */
-export const QGA_VERSION = "10.0.13";
 
 export const info = command({
   name: "guest-info",

@@ -1,0 +1,114 @@
+/** The program without a subcommand: the agent, with the command line of qemu-ga. */
+import { PathError } from "../channel/transport.ts";
+import { type Config, ConfigError, dumpConfig, type Surroundings } from "../config/config.ts";
+import { describeOptions } from "../config/help.ts";
+import { type Invocation, readInvocation } from "../config/invocation.ts";
+import { ALL_OPTIONS } from "../config/options.ts";
+import { supportedCommands } from "../dialect/qga/table.ts";
+import { QGA_VERSION } from "../dialect/qga/version.ts";
+import { type Guest, SystemError } from "../guest.ts";
+import { createLog, type Log } from "../log.ts";
+import { startAgent } from "../start.ts";
+import { checkState, isMarkedFrozen } from "../state.ts";
+import { COMMIT, VERSION } from "../version.ts";
+import { print } from "./print.ts";
+
+const FAILURE = 1;
+
+/** What goes wrong without being a fault of the program; the message says it all. */
+const isExpected = (error: unknown): error is Error =>
+  error instanceof ConfigError || error instanceof PathError || error instanceof SystemError;
+
+const surroundings = ({ paths, ports }: Guest): Surroundings => ({
+  paths,
+  ports: ports.defaults,
+  activated: ports.activated()?.method,
+});
+
+function helpText({ paths, ports }: Guest): string {
+  return `Usage: inguest [-m METHOD -p PATH] [OPTION...]
+       inguest ctl --socket PATH COMMAND [KEY=VALUE...]
+Answers the host of this virtual machine as the QEMU guest agent ${QGA_VERSION} does.
+
+${describeOptions(ALL_OPTIONS, { ...paths, ...ports.defaults })}`;
+}
+
+/** Answers to everything that is not to run. */
+const ANSWERS: Readonly<Record<Exclude<Invocation["kind"], "run" | "dump">, (guest: Guest) => string>> = {
+  // Scripts read the release from the end of the first line.
+  version: () => `QEMU Guest Agent ${QGA_VERSION}\ninguest ${VERSION} (${COMMIT})\n`,
+  help: helpText,
+  commands: (guest) =>
+    supportedCommands(guest)
+      .map(({ name }) => `${name}\n`)
+      .join(""),
+};
+
+/**
+ * Keeps the pid file while the agent runs in the background. Found frozen, it is not touched before the thaw, which is
+ * when the log goes on.
+ * @throws SystemError
+ */
+function keepPidFile(guest: Guest, config: Config, log: Log, frozen: boolean): { log: Log; release(): void } {
+  const { daemon } = guest;
+  if (!config.daemonize || daemon === undefined) return { log, release() {} };
+  let release = (): void => {};
+  const take = (): void => {
+    release = daemon.lockPidFile(config.pidfile);
+  };
+  if (!frozen) {
+    take();
+    return { log, release: () => release() };
+  }
+  let waiting = true;
+  const resume = (): void => {
+    log.resume();
+    if (!waiting) return;
+    waiting = false;
+    try {
+      take();
+    } catch (error) {
+      if (!isExpected(error)) throw error;
+      log.write("warning", error.message);
+    }
+  };
+  return { log: { ...log, resume }, release: () => release() };
+}
+
+/** @throws ConfigError, PathError, SystemError */
+function serve(guest: Guest, config: Config): number {
+  const { daemon } = guest;
+  if (config.daemonize && daemon !== undefined) {
+    const exitCode = daemon.detach();
+    if (exitCode !== undefined) return exitCode;
+  }
+  const frozen = isMarkedFrozen(guest, config.statedir);
+  const plainLog = createLog(guest, config, frozen);
+  if (!frozen) checkState(guest, config.statedir);
+  const { log, release } = keepPidFile(guest, config, plainLog, frozen);
+  try {
+    log.write("debug", `inguest ${VERSION} (${COMMIT}) started`);
+    return startAgent(guest, config, log, () => {
+      if (config.daemonize) daemon?.settle();
+    });
+  } finally {
+    release();
+  }
+}
+
+/**
+ * @param args what follows the program's name
+ * @returns the exit code
+ */
+export function runAgent(guest: Guest, args: readonly string[]): number {
+  try {
+    const invocation = readInvocation(args, process.env, guest.files, () => surroundings(guest));
+    if (invocation.kind === "run") return serve(guest, invocation.config);
+    print(invocation.kind === "dump" ? dumpConfig(invocation.config) : ANSWERS[invocation.kind](guest));
+    return 0;
+  } catch (error) {
+    if (!isExpected(error)) throw error;
+    guest.logs.standardError.write(`inguest: ${error.message}\n`);
+    return FAILURE;
+  }
+}

@@ -1,0 +1,18 @@
+/** What the words of the command line ask for. */
+import { runAgent } from "./cli/agent.ts";
+import type { Guest } from "./guest.ts";
+
+/** Subcommands by their first word; what none needs is loaded when it is called. */
+const SUBCOMMANDS: Readonly<Record<string, (args: readonly string[]) => Promise<number>>> = {
+  ctl: async (args) => (await import("./cli/ctl.ts")).ctl(args),
+};
+
+/**
+ * @param args what follows the program's name
+ * @returns the exit code
+ */
+export function main(guest: Guest, args: readonly string[]): number | Promise<number> {
+  const [first = "", ...rest] = args;
+  const subcommand = Object.hasOwn(SUBCOMMANDS, first) ? SUBCOMMANDS[first] : undefined;
+  return subcommand === undefined ? runAgent(guest, args) : subcommand(rest);
+}
