@@ -643,7 +643,7 @@ export interface Power {
    * Asks the system to go down; resolves when it has agreed.
    * @param message what the logged-in users are told
    * @param minutes to wait before
-   * @throws AttemptsError
+   * @throws ProgramError of the program that refused; SystemError
    */
   shutdown(mode: "powerdown" | "reboot" | "halt", message: string, minutes: number): Promise<void>;
   /** Resolves when it has agreed, or after the guest woke up again. @throws AttemptsError */

@@ -1,5 +1,6 @@
 /** The Linux guest: every facet of it that an agent can use. */
 import type { Guest } from "../../src/guest.ts";
+import { accounts } from "./accounts.ts";
 import { clock } from "./clock.ts";
 import { daemon } from "./daemon.ts";
 import { files } from "./files.ts";
@@ -11,6 +12,7 @@ import { linuxMemoryBlocks } from "./memory-blocks.ts";
 import { network } from "./network.ts";
 import { paths } from "./paths.ts";
 import { ports } from "./ports.ts";
+import { power } from "./power.ts";
 import { processes } from "./processes.ts";
 import { statistics } from "./statistics.ts";
 import { linuxStorage } from "./storage.ts";
@@ -33,4 +35,6 @@ export const guest: Guest = {
   freezer,
   vcpus: linuxVcpus(),
   memoryBlocks: linuxMemoryBlocks(),
+  power,
+  accounts,
 };

@@ -137,7 +137,10 @@ export function cstring(text: string): Uint8Array {
 }
 
 /** An array of pointers to strings, ended by NULL, as argv and envp are. `keep` holds what it points to. */
-export function cstringArray(texts: readonly string[]): { readonly array: BigUint64Array; readonly keep: Uint8Array[] } {
+export function cstringArray(texts: readonly string[]): {
+  readonly array: BigUint64Array;
+  readonly keep: Uint8Array[];
+} {
   const keep = texts.map(cstring);
   const array = new BigUint64Array(texts.length + 1);
   keep.forEach((bytes, index) => {

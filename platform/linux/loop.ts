@@ -29,8 +29,9 @@ const MAX_EVENTS = 64;
 const SIGNAL_NAMES: Readonly<Record<number, string>> = { 2: "SIGINT", 15: "SIGTERM" };
 
 const epoll = check(libc.epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
-const ready = Buffer.alloc(MAX_EVENTS * EPOLL_EVENT.size);
-const readyPointer = ptr(ready) as Pointer;
+/** Over an ArrayBuffer of its own: a small typed array without one moves when somebody first asks for its buffer. */
+const ready = Buffer.from(new ArrayBuffer(MAX_EVENTS * EPOLL_EVENT.size));
+const readyPointer: Pointer = ptr(ready);
 const scratch = Buffer.alloc(EPOLL_EVENT.size);
 
 /** What to call for a descriptor, by its number. */

@@ -164,7 +164,8 @@ function takeActivated(): ReturnType<Ports["activated"]> {
   delete process.env.LISTEN_PID;
   delete process.env.LISTEN_FDS;
   if (Number(LISTEN_PID) !== process.pid || !(Number(LISTEN_FDS) > 0)) return undefined;
-  if (Number(LISTEN_FDS) > 1) throw new SystemError("LISTEN_FDS", "E2BIG", "only one listening socket can be handed over");
+  if (Number(LISTEN_FDS) > 1)
+    throw new SystemError("LISTEN_FDS", "E2BIG", "only one listening socket can be handed over");
   const family = socketFamily(LISTEN_FDS_START);
   const method = ({ [AF_UNIX]: "unix-listen", [AF_VSOCK]: "vsock-listen" } as const)[family];
   if (method === undefined) throw new SystemError("LISTEN_FDS", "EAFNOSUPPORT", "unsupported listen fd type");

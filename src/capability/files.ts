@@ -5,7 +5,6 @@ import { Base64Error, decodeBase64, decodedRoom } from "../framing/base64.ts";
 import { type Guest, type OpenFile, type OpenMode, SystemError } from "../guest.ts";
 import { spent } from "../memory.ts";
 
-
 export interface ReadResult {
   readonly count: number;
   readonly "buf-b64": string;

@@ -14,7 +14,8 @@ export class PathError extends Error {
 
 function vsockAddress(path: string): { readonly cid: number; readonly port: number } {
   const [cid, port, ...rest] = path.split(":").map(Number);
-  const isId = (id: number | undefined): id is number => id !== undefined && Number.isInteger(id) && id >= 0 && id < 2 ** 32;
+  const isId = (id: number | undefined): id is number =>
+    id !== undefined && Number.isInteger(id) && id >= 0 && id < 2 ** 32;
   if (rest.length > 0 || !isId(cid) || !isId(port)) throw new PathError(`vsock address '${path}' is not <cid>:<port>`);
   return { cid, port };
 }
@@ -30,7 +31,11 @@ export const TRANSPORTS: Readonly<Record<Method, (ports: Ports, path: string | u
     path,
     open: () => ports.openVirtioSerial(path),
   }),
-  "isa-serial": (ports, path = ports.defaults.isaSerial) => ({ kind: "line", path, open: () => ports.openSerial(path) }),
+  "isa-serial": (ports, path = ports.defaults.isaSerial) => ({
+    kind: "line",
+    path,
+    open: () => ports.openSerial(path),
+  }),
   "unix-listen": (ports, path) => {
     const address = required(path);
     return { kind: "listener", listen: () => ports.listenUnix(address) };

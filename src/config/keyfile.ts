@@ -104,11 +104,10 @@ const ESCAPED: Readonly<Record<string, string>> = {
 
 /** Text as a value; blanks need an escape only where they lead. */
 export function escapeKeyFileString(text: string): string {
-  const escape = (part: string): string => part.replace(/[ \t\n\r\\]/g, (character) => ESCAPED[character] ?? character);
-  const escapeRest = (part: string): string =>
-    part.replace(/[\n\r\\]/g, (character) => ESCAPED[character] ?? character);
   const lead = /^[ \t\n\r]*/.exec(text)?.[0] ?? "";
-  return escape(lead) + escapeRest(text.slice(lead.length));
+  const escapeAll = (part: string, those: RegExp): string =>
+    part.replace(those, (character) => ESCAPED[character] ?? "");
+  return escapeAll(lead, /[ \t\n\r]/g) + escapeAll(text.slice(lead.length), /[\n\r\\]/g);
 }
 
 /** A key file with one group. Booleans become `true` and `false`. */

@@ -49,10 +49,6 @@ export interface Command<
 export type Reply<T> = T | Promise<T> | Body;
 
 /** Declares a command; it only binds the types together. */
-export const command = <
-  const A extends Arguments,
-  const R extends v.GenericSchema,
-  L extends LongString = LongString,
->(
+export const command = <const A extends Arguments, const R extends v.GenericSchema, L extends LongString = LongString>(
   declared: Command<A, R, L>,
 ) => declared;

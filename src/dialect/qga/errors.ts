@@ -37,6 +37,11 @@ export async function quotingProgram<T>(action: string, running: Promise<T>): Pr
     if (failure instanceof SystemError) {
       throw new QgaError(`child process has failed to ${action}: failed to exec '${program}': ${failure.reason}\n`);
     }
+    if (failure.timedOut) {
+      throw new QgaError(
+        `child process has failed to ${action}: killed after its time limit${output && `: ${output}`}`,
+      );
+    }
     if (failure.exitCode === undefined) {
       throw new QgaError(`child process has terminated abnormally${output === "" ? "" : `: ${output}`}`);
     }

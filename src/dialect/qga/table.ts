@@ -2,14 +2,18 @@
 import type { Agent } from "../../agent.ts";
 import type { Guest } from "../../guest.ts";
 import type { Command } from "./command.ts";
+import { setUserPassword } from "./commands/accounts.ts";
 import { getDevices } from "./commands/devices.ts";
 import { exec, execStatus } from "./commands/exec.ts";
 import { fileClose, fileFlush, fileOpen, fileRead, fileSeek, fileWrite } from "./commands/files.ts";
+import { fsfreezeFreeze, fsfreezeFreezeList, fsfreezeStatus, fsfreezeThaw } from "./commands/fsfreeze.ts";
 import { getHostName, getOsinfo, getTimezone, getUsers } from "./commands/identity.ts";
 import { info } from "./commands/info.ts";
 import { getMemoryBlockInfo, getMemoryBlocks, setMemoryBlocks } from "./commands/memory-blocks.ts";
 import { networkGetInterfaces, networkGetRoute } from "./commands/network.ts";
 import { ping } from "./commands/ping.ts";
+import { shutdown, suspendDisk, suspendHybrid, suspendRam } from "./commands/power.ts";
+import { sshAddAuthorizedKeys, sshGetAuthorizedKeys, sshRemoveAuthorizedKeys } from "./commands/ssh-keys.ts";
 import { getCpustats, getDiskstats, getLoad } from "./commands/statistics.ts";
 import { fstrim, getDisks, getFsinfo } from "./commands/storage.ts";
 import { sync, syncDelimited } from "./commands/sync.ts";
@@ -22,28 +26,40 @@ export const QGA_COMMANDS: readonly Command[] = [
   getLoad,
   getCpustats,
   getDiskstats,
+  sshRemoveAuthorizedKeys,
+  sshAddAuthorizedKeys,
+  sshGetAuthorizedKeys,
   getDevices,
   getOsinfo,
   getTimezone,
   getUsers,
   getHostName,
-  execStatus,
   exec,
+  execStatus,
   getMemoryBlockInfo,
   setMemoryBlocks,
   getMemoryBlocks,
+  setUserPassword,
   getFsinfo,
   getDisks,
   setVcpusCommand,
   getVcpus,
   networkGetInterfaces,
+  suspendHybrid,
+  suspendRam,
+  suspendDisk,
   fstrim,
+  fsfreezeThaw,
+  fsfreezeFreezeList,
+  fsfreezeFreeze,
+  fsfreezeStatus,
   fileFlush,
   fileSeek,
   fileWrite,
   fileRead,
   fileClose,
   fileOpen,
+  shutdown,
   info,
   setTime,
   getTime,

@@ -46,19 +46,25 @@ export const enumeration = <const Names extends readonly string[]>(names: Names)
     v.transform((value): Names[number] => value),
   );
 
-type Kind = "string" | "number" | "boolean";
-
 const kindOf = (input: unknown): string =>
   typeof input === "bigint" || input instanceof JsonFloat ? "number" : typeof input;
 
-/** One of several types, told apart by the kind of JSON value; `name` is the schema's name, which errors show. */
-export const alternate = <const Options extends Partial<Record<Kind, v.GenericSchema>>>(
+const isKeyOf = <T extends object>(key: PropertyKey, object: T): key is keyof T => Object.hasOwn(object, key);
+
+const member = <T extends object>(object: T, key: PropertyKey): T[keyof T] | undefined =>
+  isKeyOf(key, object) ? object[key] : undefined;
+
+/**
+ * One of several types, told apart by the kind of JSON value.
+ * @param name the schema's name, which errors show
+ * @param options schemas by kind: `string`, `number`, `boolean`
+ */
+export const alternate = <const Options extends Readonly<Record<string, v.GenericSchema>>>(
   name: string,
   options: Options,
 ) => {
-  type Option = NonNullable<Options[keyof Options]>;
-  const byKind = new Map<string, v.GenericSchema>(Object.entries(options));
-  return v.lazy((input) => (byKind.get(kindOf(input)) ?? v.never(name)) as Option);
+  const other = v.never(name);
+  return v.lazy((input): Options[keyof Options] | typeof other => member(options, kindOf(input)) ?? other);
 };
 
 /** A member that may be left out. */

@@ -96,7 +96,11 @@ export const fileSeek = command({
   name: "guest-file-seek",
   since: "0.15.0",
   summary: "Moves the position as fseek(3) does and returns the new one.",
-  arguments: { handle: int64, offset: int64, whence: alternate("GuestFileWhence", { number: int64, string: enumeration(WHENCE) }) },
+  arguments: {
+    handle: int64,
+    offset: int64,
+    whence: alternate("GuestFileWhence", { number: int64, string: enumeration(WHENCE) }),
+  },
   returns: struct({ position: int64, eof: boolean }),
   run({ handle, offset, whence }, { files }) {
     const from = typeof whence === "string" ? whence : WHENCE[Number(whence)];

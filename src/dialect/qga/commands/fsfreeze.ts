@@ -2,27 +2,21 @@
 import { FrozenError } from "../../../capability/fsfreeze.ts";
 import { type Guest, SystemError } from "../../../guest.ts";
 import { command } from "../command.ts";
-import { QgaError } from "../errors.ts";
-import { programFailed } from "../program-error.ts";
+import { QgaError, quotingProgram } from "../errors.ts";
 import { enumeration, int64, list, optional, string } from "../wire.ts";
 
 const supported = ({ freezer }: Guest): boolean => freezer !== undefined;
 
-function wording(name: string, error: unknown): unknown {
-  if (error instanceof FrozenError) {
-    return new QgaError(`Command ${name} has been disabled: the command is not allowed`, "CommandNotFound");
-  }
-  if (error instanceof SystemError && error.subject !== undefined) {
-    return new QgaError(`failed to ${error.call} ${error.subject}: ${error.reason}`);
-  }
-  return programFailed("execute fsfreeze hook", error);
-}
-
-async function count(name: string, action: () => Promise<number>): Promise<number> {
+/** Waits for the number of filesystems; errors get the words of qemu-ga. */
+async function counting(name: string, action: () => Promise<number>): Promise<number> {
   try {
-    return await action();
+    return await quotingProgram("execute fsfreeze hook", action());
   } catch (error) {
-    throw wording(name, error);
+    if (error instanceof FrozenError) {
+      throw new QgaError(`Command ${name} has been disabled: the command is not allowed`, "CommandNotFound");
+    }
+    if (!(error instanceof SystemError)) throw error;
+    throw new QgaError(`failed to ${error.call} ${error.subject ?? "filesystems"}: ${error.reason}`);
   }
 }
 
@@ -46,7 +40,7 @@ export const fsfreezeFreeze = command({
   arguments: {},
   returns: int64,
   supported,
-  run: (_, { freeze }) => count("guest-fsfreeze-freeze", () => freeze.freeze()),
+  run: (_, { freeze }) => counting("guest-fsfreeze-freeze", () => freeze.freeze()),
 });
 
 export const fsfreezeFreezeList = command({
@@ -58,7 +52,7 @@ export const fsfreezeFreezeList = command({
   arguments: { mountpoints: optional(list(string)) },
   returns: int64,
   supported,
-  run: ({ mountpoints }, { freeze }) => count("guest-fsfreeze-freeze-list", () => freeze.freeze(mountpoints)),
+  run: ({ mountpoints }, { freeze }) => counting("guest-fsfreeze-freeze-list", () => freeze.freeze(mountpoints)),
 });
 
 export const fsfreezeThaw = command({
@@ -71,5 +65,5 @@ export const fsfreezeThaw = command({
   returns: int64,
   allowedWhenFrozen: true,
   supported,
-  run: (_, { freeze }) => count("guest-fsfreeze-thaw", () => freeze.thaw()),
+  run: (_, { freeze }) => counting("guest-fsfreeze-thaw", () => freeze.thaw()),
 });

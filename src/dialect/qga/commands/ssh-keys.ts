@@ -27,7 +27,7 @@ function wording<T>(action: () => T): T {
 
 /** @throws QgaError when one would not be a line of its own, or a comment */
 function checkKeys(keys: readonly string[]): void {
-  const bad = keys.find((key) => key.startsWith("#") || key.includes("\n"));
+  const bad = keys.find((key) => key.startsWith("#") || /[\n\0]/.test(key));
   if (bad !== undefined) throw new QgaError(`invalid OpenSSH public key: '${bad}'`);
 }
 

@@ -1,0 +1,84 @@
+/**
+ * Builds the executables into dist/ with their SHA256SUMS; `--target NAME` builds one.
+ *
+ * The x64 ones take Bun's baseline build: the default processor models of hypervisors often have no AVX2.
+ */
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { version } from "./package.json";
+
+interface Target {
+  readonly bun: Bun.Build.CompileTarget;
+  readonly platform: "linux" | "windows";
+  /** Which C library the executable is for. */
+  readonly musl?: true;
+}
+
+/** By the name that the executable carries. */
+const TARGETS: Readonly<Record<string, Target>> = {
+  "linux-x64": { bun: "bun-linux-x64-baseline", platform: "linux" },
+  "linux-x64-musl": { bun: "bun-linux-x64-baseline-musl", platform: "linux", musl: true },
+  "linux-arm64": { bun: "bun-linux-arm64", platform: "linux" },
+  "linux-arm64-musl": { bun: "bun-linux-arm64-musl", platform: "linux", musl: true },
+  "windows-x64": { bun: "bun-windows-x64-baseline", platform: "windows" },
+};
+
+const DIST = "dist";
+
+const fileName = (name: string, { platform }: Target): string =>
+  `inguest-${name}${platform === "windows" ? ".exe" : ""}`;
+
+/** The commit of the tree, `unknown` outside a repository. */
+function commit(): string {
+  const { stdout, success } = Bun.spawnSync(["git", "describe", "--always", "--dirty", "--exclude=*"], {
+    stderr: "ignore",
+  });
+  return success ? stdout.toString().trim() : "unknown";
+}
+
+async function build(name: string, target: Target): Promise<string> {
+  const file = fileName(name, target);
+  const result = await Bun.build({
+    entrypoints: [`platform/${target.platform}/main.ts`],
+    target: "bun",
+    minify: true,
+    bytecode: true,
+    define: {
+      INGUEST_VERSION: JSON.stringify(version),
+      INGUEST_COMMIT: JSON.stringify(commit()),
+      INGUEST_MUSL: String(target.musl ?? false),
+      "process.platform": JSON.stringify(target.platform === "windows" ? "win32" : target.platform),
+    },
+    compile: {
+      target: target.bun,
+      outfile: `${DIST}/${file}`,
+      // It runs as root: nothing that lies in its working directory may change what it does.
+      autoloadDotenv: false,
+      autoloadBunfig: false,
+      autoloadTsconfig: false,
+      autoloadPackageJson: false,
+    },
+  });
+  if (!result.success) throw new AggregateError(result.logs, `building ${file} failed`);
+  return file;
+}
+
+/** Lists what is in dist/, in the format of sha256sum(1). */
+function writeChecksums(): void {
+  const lines = Object.entries(TARGETS)
+    .map(([name, target]) => fileName(name, target))
+    .filter((file) => existsSync(`${DIST}/${file}`))
+    .map((file) => `${createHash("sha256").update(readFileSync(`${DIST}/${file}`)).digest("hex")}  ${file}\n`);
+  writeFileSync(`${DIST}/SHA256SUMS`, lines.join(""));
+}
+
+const { values } = parseArgs({ options: { target: { type: "string" } } });
+const wanted = Object.entries(TARGETS).filter(([name]) => values.target === undefined || name === values.target);
+if (wanted.length === 0) {
+  console.error(`there is no target ${values.target}; the targets are ${Object.keys(TARGETS).join(", ")}`);
+  process.exit(1);
+}
+process.chdir(import.meta.dir);
+for (const [name, target] of wanted) console.log(`${DIST}/${await build(name, target)}`);
+writeChecksums();
