@@ -26,6 +26,12 @@ const TARGETS: Readonly<Record<string, Target>> = {
 
 const DIST = "dist";
 
+/**
+ * Variables that make an executable of Bun run other code, or open a debugger's socket. Bun has no switch for them, and
+ * the agent runs as root.
+ */
+const HIJACKING_VARIABLES = ["BUN_OPTIONS", "BUN_BE_BUN", "BUN_INSPECT"];
+
 const fileName = (name: string, { platform }: Target): string =>
   `inguest-${name}${platform === "windows" ? ".exe" : ""}`;
 
@@ -35,6 +41,17 @@ function commit(): string {
     stderr: "ignore",
   });
   return success ? stdout.toString().trim() : "unknown";
+}
+
+/** Makes an executable blind to environment variables: no variable has a name that begins with NUL. */
+function blotOut(path: string, names: readonly string[]): void {
+  const bytes = readFileSync(path);
+  for (const name of names) {
+    let at = bytes.indexOf(name);
+    if (at < 0) throw new Error(`${path} does not know ${name}`);
+    for (; at >= 0; at = bytes.indexOf(name, at + 1)) bytes[at] = 0;
+  }
+  writeFileSync(path, bytes);
 }
 
 async function build(name: string, target: Target): Promise<string> {
@@ -61,6 +78,7 @@ async function build(name: string, target: Target): Promise<string> {
     },
   });
   if (!result.success) throw new AggregateError(result.logs, `building ${file} failed`);
+  blotOut(`${DIST}/${file}`, HIJACKING_VARIABLES);
   return file;
 }
 

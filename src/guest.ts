@@ -24,6 +24,10 @@ export interface Guest {
   readonly power?: Power;
   readonly accounts?: Accounts;
   readonly devices?: Devices;
+  readonly interpreters?: Interpreters;
+  readonly sessions?: Sessions;
+  readonly applications?: Applications;
+  readonly containers?: Containers;
 }
 
 /** A call of the operating system that failed. */
@@ -245,6 +249,8 @@ export interface Files {
   /** Creates an empty file only its owner can read. @throws SystemError */
   touch(path: string): void;
   exists(path: string): boolean;
+  /** The names in a directory; none when it is not there. */
+  names?(directory: string): readonly string[];
   /** @throws SystemError */
   remove(path: string): void;
 }
@@ -264,6 +270,8 @@ export interface DefaultPaths {
   readonly pidfile: string;
   readonly statedir: string;
   readonly fsfreezeHook: string;
+  /** Where the oVirt guest agent has its files on this system. */
+  readonly ovirt?: { readonly configFile: string; readonly hooks: string };
 }
 
 /** A file that log lines are added to. */
@@ -330,6 +338,10 @@ export interface Identity {
   osInfo(): OsInfo;
   /** The local zone's abbreviation and seconds east of UTC, now. */
   timezone(): { readonly zone?: string; readonly offset: number };
+  /** The local zone's name in the time zone database: `Europe/Berlin`; undefined when it has none. */
+  zoneName?(): string | undefined;
+  /** The distribution's version with all its parts, where it says that in a place of its own. */
+  releaseVersion?(): string | undefined;
   /** One entry for each session. */
   users(): readonly LoggedInUser[];
 }
@@ -394,12 +406,12 @@ export interface CpuTimes {
   readonly nice: Counter;
   readonly system: Counter;
   readonly idle: Counter;
-  readonly iowait?: Counter;
-  readonly irq?: Counter;
-  readonly softirq?: Counter;
-  readonly steal?: Counter;
-  readonly guest?: Counter;
-  readonly guestNice?: Counter;
+  readonly iowait?: Counter | undefined;
+  readonly irq?: Counter | undefined;
+  readonly softirq?: Counter | undefined;
+  readonly steal?: Counter | undefined;
+  readonly guest?: Counter | undefined;
+  readonly guestNice?: Counter | undefined;
 }
 
 /** A line of /proc/diskstats (Documentation/admin-guide/iostats.rst). */
@@ -418,12 +430,12 @@ export interface DiskCounters {
   readonly iosInProgress: Counter;
   readonly totalTicks: Counter;
   readonly weightTicks: Counter;
-  readonly discardIos?: Counter;
-  readonly discardMerges?: Counter;
-  readonly discardSectors?: Counter;
-  readonly discardTicks?: Counter;
-  readonly flushIos?: Counter;
-  readonly flushTicks?: Counter;
+  readonly discardIos?: Counter | undefined;
+  readonly discardMerges?: Counter | undefined;
+  readonly discardSectors?: Counter | undefined;
+  readonly discardTicks?: Counter | undefined;
+  readonly flushIos?: Counter | undefined;
+  readonly flushTicks?: Counter | undefined;
 }
 
 /** KiB, and events since boot. */
@@ -570,9 +582,20 @@ export interface Filesystem {
   readonly disks: readonly DiskAddress[];
 }
 
+/** A mounted filesystem of any kind. */
+export interface MountUsage {
+  readonly path: string;
+  readonly type: string;
+  /** Bytes, those kept for root included. */
+  readonly totalBytes: number | bigint;
+  readonly usedBytes: number | bigint;
+}
+
 export interface Storage {
   /** Mounted filesystems that lie on disks, each device once, in the order they were mounted. */
   filesystems(): readonly Filesystem[];
+  /** Every mount in the order of the table, but for those of other machines: one that does not answer would hang us. */
+  usage?(): readonly MountUsage[];
   /** Disks, each followed by its partitions. */
   disks(): readonly Disk[];
   /**
@@ -599,7 +622,7 @@ export interface Freezer {
    * Freezes, in reverse mount order, each freezable filesystem (or those mounted on `mountpoints`).
    * When one fails, all are thawed again.
    * @returns how many were frozen by this call
-   * @throws SystemError of the call `open` or `freeze`, naming the mountpoint
+   * @throws SystemError of the call `open` or `freeze`, naming the mountpoint, or of `read` for the mount table
    */
   freeze(mountpoints?: readonly string[]): Promise<number>;
   /** Thaws all, whoever froze them. @returns how many were frozen. @throws SystemError */
@@ -679,4 +702,54 @@ export interface Devices {
     readonly driverVersion?: string;
     readonly id?: { readonly vendorId: number; readonly deviceId: number };
   }[];
+}
+
+/** What runs the commands that a host sends as text. All are the words of a command line. */
+export interface Interpreters {
+  shell(command: string): readonly string[];
+  /** A script in a file; undefined where nothing is installed that runs it. */
+  script(language: "sh" | "py", path: string): readonly string[] | undefined;
+}
+
+export type SessionEvent = "users" | "lock" | "unlock";
+
+/** The sessions of people at this guest; who they are is `Identity.users`. */
+export interface Sessions {
+  /** Calls back when somebody may have logged in or out, and when a screen was locked; the result ends it. */
+  watch(happened: (event: SessionEvent) => void): () => void;
+  /** Locks the screens. @throws ProgramError, AttemptsError */
+  lock(): Promise<void>;
+  /** Ends the sessions of a user. @throws ProgramError, SystemError, AttemptsError */
+  end(user: string): Promise<void>;
+}
+
+/** An installed package. */
+export interface InstalledPackage {
+  readonly name: string;
+  readonly version: string;
+  /** Where the version and the packager's release are two things. */
+  readonly release?: string;
+}
+
+export interface Applications {
+  /**
+   * Which of the named packages are installed, in the order of the names; a name that a package only provides is listed
+   * with that package's version.
+   */
+  installed(names: readonly string[]): readonly InstalledPackage[];
+}
+
+/** A container, running or not. */
+export interface Container {
+  readonly id: string;
+  readonly names: readonly string[];
+  readonly image: string;
+  readonly command: string;
+  /** As the engine words it: "Up 2 hours". */
+  readonly status: string;
+}
+
+export interface Containers {
+  /** Of all engines; none when there is no engine. */
+  list(): Promise<readonly Container[]>;
 }

@@ -59,7 +59,7 @@ const FORMATS: Readonly<Record<NonNullable<Config["logFormat"]>, (line: Line) =>
 };
 
 /** Keeps a text on its line: it may hold what a host has sent. */
-const onOneLine = (text: string): string =>
+export const onOneLine = (text: string): string =>
   text.replace(/[\x00-\x1f\x7f]/g, (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`);
 
 /**

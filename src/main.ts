@@ -3,8 +3,8 @@ import { runAgent } from "./cli/agent.ts";
 import type { Guest } from "./guest.ts";
 
 /** Subcommands by their first word; what none needs is loaded when it is called. */
-const SUBCOMMANDS: Readonly<Record<string, (args: readonly string[]) => Promise<number>>> = {
-  ctl: async (args) => (await import("./cli/ctl.ts")).ctl(args),
+const SUBCOMMANDS: Readonly<Record<string, (guest: Guest, args: readonly string[]) => Promise<number>>> = {
+  ctl: async (guest, args) => (await import("./cli/ctl.ts")).ctl(guest, args),
 };
 
 /**
@@ -14,5 +14,5 @@ const SUBCOMMANDS: Readonly<Record<string, (args: readonly string[]) => Promise<
 export function main(guest: Guest, args: readonly string[]): number | Promise<number> {
   const [first = "", ...rest] = args;
   const subcommand = Object.hasOwn(SUBCOMMANDS, first) ? SUBCOMMANDS[first] : undefined;
-  return subcommand === undefined ? runAgent(guest, args) : subcommand(rest);
+  return subcommand === undefined ? runAgent(guest, args) : subcommand(guest, rest);
 }

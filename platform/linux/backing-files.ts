@@ -1,8 +1,7 @@
 /** Which filesystems hold the files that loop devices are made of (loop(4)). */
-import { readdirSync } from "node:fs";
 import { cstring, libc } from "./libc.ts";
 import { blockMounts, type Mount } from "./mounts.ts";
-import { readProperties, readText } from "./sysfs.ts";
+import { namesIn, readProperties, readText } from "./sysfs.ts";
 
 const O_RDONLY = 0;
 const O_NONBLOCK = 0o4000;
@@ -52,14 +51,6 @@ function holderOf(node: string, path: string, table: readonly Mount[]): DeviceNu
   return mount === undefined ? undefined : blockMounts([mount])[0];
 }
 
-function namesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch {
-    return [];
-  }
-}
-
 /** The devices of the filesystems which hold files that the device in this directory of sysfs lies in. */
 function below(directory: string, table: readonly Mount[]): DeviceNumbers[] {
   const file = readText(`${directory}/loop/backing_file`);
@@ -68,7 +59,7 @@ function below(directory: string, table: readonly Mount[]): DeviceNumbers[] {
     return holder === undefined ? [] : [holder];
   }
   if (readText(`${directory}/partition`) !== undefined) return below(`${directory}/..`, table);
-  return namesIn(`${directory}/slaves`).flatMap((name) => below(`${directory}/slaves/${name}`, table));
+  return (namesIn(`${directory}/slaves`) ?? []).flatMap((name) => below(`${directory}/slaves/${name}`, table));
 }
 
 /**

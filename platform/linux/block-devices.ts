@@ -1,10 +1,10 @@
 /** Block devices as sysfs and the udev database describe them. */
-import { readdirSync, realpathSync } from "node:fs";
-import { basename, dirname } from "node:path";
+import { realpathSync } from "node:fs";
+import { basename } from "node:path";
 import type { Disk, DiskAddress } from "../../src/guest.ts";
 import { type Place, placeOf } from "./disk-address.ts";
 import { readNvmeSmart } from "./nvme-smart.ts";
-import { readBytes, readProperties, readText } from "./sysfs.ts";
+import { listNames, namesIn, readProperties, readText } from "./sysfs.ts";
 
 /** A disk or partition. */
 interface BlockDevice {
@@ -44,45 +44,11 @@ function blockDevice(root: string, path: string): BlockDevice | undefined {
 
 const isVirtual = (device: BlockDevice): boolean => device.syspath.includes("/devices/virtual/block/");
 
-function namesIn(directory: string): string[] | undefined {
-  try {
-    return readdirSync(directory);
-  } catch {
-    return undefined;
-  }
-}
-
 const nonEmpty = (text: string | undefined): string | undefined => (text === "" ? undefined : text);
-
-/** The serial number in the Unit Serial Number page (80h) of SCSI: after four bytes of header. */
-function pageSerial(path: string): string | undefined {
-  const page = readBytes(path);
-  if (page === undefined || page.length < 4) return undefined;
-  const end = 4 + page.readUInt16BE(2);
-  return nonEmpty(page.toString("utf8", 4, end).replaceAll("\0", "").trim());
-}
-
-/** Where drivers put the serial number, the first that has one: virtio-blk, then NVMe and MMC, then SCSI and ATA. */
-function sysfsSerial(disk: string): string | undefined {
-  return (
-    nonEmpty(readText(`${disk}/serial`)) ??
-    nonEmpty(readText(`${disk}/device/serial`)) ??
-    pageSerial(`${disk}/device/vpd_pg80`) ??
-    nonEmpty(readText(`${disk}/wwid`)) ??
-    nonEmpty(readText(`${disk}/device/wwid`))
-  );
-}
-
-function serialOf(root: string, device: BlockDevice): string | undefined {
-  if (device.udev !== undefined) return nonEmpty(device.udev.get("ID_SERIAL"));
-  const directory = root + device.syspath;
-  const partition = readText(`${directory}/partition`) !== undefined;
-  return sysfsSerial(partition ? dirname(directory) : directory);
-}
 
 function addressOf(root: string, device: BlockDevice): DiskAddress | undefined {
   const place = placeOf(root, device.syspath);
-  const serial = serialOf(root, device);
+  const serial = nonEmpty(device.udev?.get("ID_SERIAL"));
   if (place === undefined && serial === undefined && device.node === undefined) return undefined;
   return { ...(place ?? UNKNOWN_PLACE), serial, dev: device.node };
 }
@@ -115,18 +81,13 @@ export function disksOfDevice(
   return { name: basename(device.syspath), disks: addressesBelow(root, device) };
 }
 
-function aliasOf(root: string, device: BlockDevice): string | undefined {
-  if (device.udev !== undefined) return nonEmpty(device.udev.get("DM_NAME"));
-  return nonEmpty(readText(`${root}${device.syspath}/dm/name`));
-}
-
 function diskOf(root: string, device: BlockDevice, name: string): Disk {
   const address = isVirtual(device) ? undefined : addressOf(root, device);
   return {
     name,
     partition: false,
     address,
-    alias: aliasOf(root, device),
+    alias: nonEmpty(device.udev?.get("DM_NAME")),
     dependencies: slavesOf(root, device)
       ?.map((slave) => slave.node)
       .filter((node) => node !== undefined),
@@ -149,10 +110,10 @@ function partitionsOf(root: string, disk: string, node: string): Disk[] {
 /**
  * All block devices of non-zero size that have a device node, each followed by its partitions, in the kernel's order.
  * @param root stands before `/sys` and `/run`, for tests
- * @throws Error of node:fs when sysfs is not there
+ * @throws SystemError when sysfs is not there
  */
 export function listDisks(root = ""): Disk[] {
-  return readdirSync(`${root}/sys/block`).flatMap((name) => {
+  return listNames(`${root}/sys/block`).flatMap((name) => {
     const size = readText(`${root}/sys/block/${name}/size`);
     const device = size === undefined || size === "0" ? undefined : blockDevice(root, `/sys/block/${name}`);
     if (device?.node === undefined) return [];

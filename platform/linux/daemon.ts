@@ -5,7 +5,8 @@
  * process waits on a pipe and ends when the second one answers hosts, or has said why it does not.
  */
 import { ptr } from "bun:ffi";
-import { fstatSync, readFileSync, statSync } from "node:fs";
+import { fstatSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { type Daemon, SystemError } from "../../src/guest.ts";
 import { check, cstring, EAGAIN, EINTR, errno, libc, systemError } from "./libc.ts";
 
@@ -101,7 +102,17 @@ function detach(): number | undefined {
   return isReady ? 0 : exitCodeOf(child);
 }
 
+/** The program in /proc/self/exe would show up as "exe" in ps(1): takes the name that the first process has. */
+function takeName(): void {
+  try {
+    writeFileSync("/proc/self/comm", readFileSync(`/proc/${process.ppid}/comm`, "utf8").trimEnd());
+  } catch {
+    // It only looks odd.
+  }
+}
+
 function settle(): void {
+  if (ready !== undefined) takeName();
   libc.umask(PRIVATE_UMASK);
   check(libc.setsid(), "setsid");
   process.chdir("/");
@@ -141,7 +152,9 @@ function openLocked(path: string): number {
   }
 }
 
-function lockPidFile(path: string): () => void {
+function lockPidFile(given: string): () => void {
+  // The working directory changes later.
+  const path = resolve(given);
   const fd = openLocked(path);
   const text = Buffer.from(`${process.pid}\n`);
   check(libc.ftruncate(fd, 0), "ftruncate", path);

@@ -3,9 +3,10 @@
  *
  * Bus, target and unit are what a host that configured the disk calls them, which depends on the controller's driver.
  */
-import { readdirSync, readlinkSync } from "node:fs";
+import { readlinkSync } from "node:fs";
 import { basename } from "node:path";
 import type { DiskAddress } from "../../src/guest.ts";
+import { namesIn } from "./sysfs.ts";
 
 /** The part of an address that comes from the path. */
 export type Place = Pick<DiskAddress, "busType" | "pci" | "bus" | "target" | "unit" | "ccw">;
@@ -41,12 +42,8 @@ const CONTROLLERS: Readonly<Record<string, (steps: Steps) => BusPlace | undefine
   "ehci-pci": () => place("usb"),
 };
 
-/** Parts of a path that give the bus away when the controller does not. */
-const TELLING: readonly (readonly [string, DiskAddress["busType"]])[] = [
-  ["/mmc_host/", "mmc"],
-  ["/devices/vbd-", "xen"],
-  ["/nvme-subsystem/", "nvme"],
-];
+/** Multipath, the kernel's default, hangs an NVMe disk below its subsystem and away from the controller. */
+const NVME_SUBSYSTEM = "/nvme-subsystem/";
 
 /**
  * @param root stands before `/sys`, for tests
@@ -54,18 +51,10 @@ const TELLING: readonly (readonly [string, DiskAddress["busType"]])[] = [
  * @returns undefined when the path tells nothing
  */
 export function placeOf(root: string, syspath: string): Place | undefined {
-  const found = placeOnBus(root, syspath);
-  if (found !== undefined && found.busType !== "unknown") return found;
-  const [, busType] = TELLING.find(([part]) => syspath.includes(part)) ?? [];
-  if (busType === undefined) return found;
-  return { pci: NO_PCI, ...found, ...place(busType) };
-}
-
-function placeOnBus(root: string, syspath: string): Place | undefined {
   if (syspath.startsWith("/sys/devices/pci")) return placeOnPci(root, syspath);
   if (syspath.startsWith("/sys/devices/css")) return placeOnChannel(syspath);
-  const virtio = placeOnVirtio(syspath);
-  return virtio && { pci: NO_PCI, ...virtio };
+  const found = syspath.includes(NVME_SUBSYSTEM) ? place("nvme") : placeOnVirtio(syspath);
+  return found && { pci: NO_PCI, ...found };
 }
 
 const PCI_ROOT = /^\/sys\/devices\/pci[0-9a-f]+:[0-9a-f]+/;
@@ -104,7 +93,7 @@ function hostIndex(root: string, syspath: string): number | undefined {
   const step = /\/(ata|host)(\d+)(?=\/)/.exec(syspath);
   const [, kind, number] = step ?? [];
   if (step === null || kind === undefined) return undefined;
-  const index = namesIn(root + syspath.slice(0, step.index))
+  const index = (namesIn(root + syspath.slice(0, step.index)) ?? [])
     .filter((name) => name.startsWith(kind))
     .map((name) => name.slice(kind.length))
     .filter((rest) => /^\d+$/.test(rest))
@@ -112,14 +101,6 @@ function hostIndex(root: string, syspath: string): number | undefined {
     .sort((a, b) => a - b)
     .indexOf(Number(number));
   return index < 0 ? undefined : index;
-}
-
-function namesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch {
-    return [];
-  }
 }
 
 /** virtio without PCI: on a channel of s390x, or memory-mapped. */

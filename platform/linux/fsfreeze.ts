@@ -1,5 +1,5 @@
 /** Freezing filesystems: FIFREEZE and FITHAW of <linux/fs.h> (ioctl_fsfreeze is what fsfreeze(8) uses too). */
-import type { Freezer } from "../../src/guest.ts";
+import { type Freezer, SystemError } from "../../src/guest.ts";
 import { backingDevices } from "./backing-files.ts";
 import { EBUSY, EOPNOTSUPP, errno, libc, systemError } from "./libc.ts";
 import { blockMounts, type Mount, readMounts } from "./mounts.ts";
@@ -39,9 +39,18 @@ export function freezeOrder<M>(mounts: readonly M[], holders: (mount: M) => read
   return [...ordered];
 }
 
-/** All filesystems on block devices, each once, in the order in which they can be frozen. */
+/** @throws SystemError */
+function mountTable(): Mount[] {
+  try {
+    return readMounts();
+  } catch (error) {
+    throw new SystemError("read", "EIO", error instanceof Error ? error.message : String(error), "the mount table");
+  }
+}
+
+/** All filesystems on block devices, each once, in the order in which they can be frozen. @throws SystemError */
 function freezableMounts(): Mount[] {
-  const table = readMounts();
+  const table = mountTable();
   const mounts = blockMounts(table);
   return freezeOrder(mounts, (mount) => {
     const devices = backingDevices(mount, table);
@@ -84,7 +93,7 @@ function thawOne(fd: number): boolean {
   return thawed;
 }
 
-/** Thaws what is mounted, in reverse of the order of freezing. @returns how many were frozen. @throws Error of node:fs */
+/** Thaws what is mounted, in reverse of the order of freezing. @returns how many were frozen. @throws SystemError */
 function thawMounted(): number {
   let thawed = 0;
   for (const mount of freezableMounts().reverse()) {

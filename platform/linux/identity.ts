@@ -1,11 +1,13 @@
 /** Who the guest is: uname(2), its distribution, names, time zone and users. */
 import type { Identity, OsInfo } from "../../src/guest.ts";
 import { clock } from "./clock.ts";
-import { files } from "./files.ts";
 import { check, libc } from "./libc.ts";
 import { readOsRelease } from "./os-release.ts";
+import { releaseVersion } from "./release-version.ts";
 import { loggedInUsers } from "./sessions.ts";
 import { localTime } from "./timezone.ts";
+import { textOf } from "./whole-file.ts";
+import { zoneName } from "./zone-name.ts";
 
 /** struct utsname: each field has room for 65 bytes and ends with NUL. */
 const FIELD_SIZE = 65;
@@ -37,11 +39,7 @@ export function canonicalName(hosts: string, name: string): string | undefined {
 function fqdn(): string {
   const name = hostName();
   if (name.includes(".")) return name;
-  try {
-    return canonicalName(files.readText("/etc/hosts"), name) ?? name;
-  } catch {
-    return name;
-  }
+  return canonicalName(textOf("/etc/hosts") ?? "", name) ?? name;
 }
 
 /** Members of os-release(5) by the names that they have here. */
@@ -76,5 +74,7 @@ export const identity: Identity = {
   fqdn,
   osInfo,
   timezone: () => localTime(Number(clock.now() / 1_000_000_000n)),
+  zoneName,
+  releaseVersion,
   users: loggedInUsers,
 };

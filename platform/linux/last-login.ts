@@ -18,7 +18,9 @@ const textIn = (record: Buffer, { start, end }: { readonly start: number; readon
 export function describeLogin(record: Buffer): string | undefined {
   if (record.readInt16LE(TYPE) !== USER_PROCESS) return undefined;
   const time = new Date(record.readUInt32LE(RECORD.seconds) * 1000).toISOString();
-  return [textIn(record, USER), textIn(record, LINE), textIn(record, HOST), time].filter((word) => word !== "").join(" ");
+  return [textIn(record, USER), textIn(record, LINE), textIn(record, HOST), time]
+    .filter((word) => word !== "")
+    .join(" ");
 }
 
 /** The last login as one line; empty when none is known. */

@@ -131,9 +131,14 @@ export function check(result: number, call: string, subject?: string): number {
   return result;
 }
 
+/** A NUL inside a string, as "modified UTF-8" has it: a call must not take what is before it for the whole. */
+const OVERLONG_NUL = Buffer.from([0xc0, 0x80]);
+const NUL = Buffer.from([0]);
+
 /** A NUL-terminated UTF-8 string for a call. Keep the result referenced until the call is over. */
 export function cstring(text: string): Uint8Array {
-  return Buffer.from(`${text}\0`, "utf8");
+  if (!text.includes("\0")) return Buffer.from(`${text}\0`, "utf8");
+  return Buffer.concat([...text.split("\0").flatMap((part) => [Buffer.from(part), OVERLONG_NUL]).slice(0, -1), NUL]);
 }
 
 /** An array of pointers to strings, ended by NULL, as argv and envp are. `keep` holds what it points to. */

@@ -1,5 +1,6 @@
 /** The mount table (proc_pid_mountinfo(5)). */
 import { readFileSync, statSync } from "node:fs";
+import { throwingSystemErrors } from "./sysfs.ts";
 
 /** One line of the mount table. */
 export interface Mount {
@@ -52,22 +53,42 @@ function parseMount(line: string): Mount | undefined {
   };
 }
 
-/** The lines of a mount table, in its order; lines that are none are left out. */
-export function parseMounts(table: Uint8Array): Mount[] {
+/** Whether a line may be one of a filesystem with a block device; quicker than reading all of it. */
+function mayHaveDevice(line: string): boolean {
+  const afterParent = line.indexOf(" ", line.indexOf(" ") + 1) + 1;
+  return !line.startsWith("0:", afterParent) || line.includes(" - btrfs ");
+}
+
+/**
+ * The lines of a mount table, in its order; lines that are none are left out.
+ * @param wanted tells which lines to look at
+ */
+export function parseMounts(table: Uint8Array, wanted: (line: string) => boolean = () => true): Mount[] {
   return Buffer.from(table.buffer, table.byteOffset, table.byteLength)
     .toString("latin1")
     .split("\n")
+    .filter(wanted)
     .map(parseMount)
     .filter((mount) => mount !== undefined);
+}
+
+function readTable(root: string): Uint8Array {
+  const path = `${root}/proc/self/mountinfo`;
+  return throwingSystemErrors("open", path, () => readFileSync(path));
 }
 
 /**
  * All mounts of the agent's namespace in the order of the table, where a mount comes after the one it lies on.
  * @param root stands before `/proc`, for tests
- * @throws Error of node:fs when there is no /proc
+ * @throws SystemError when there is no /proc
  */
 export function readMounts(root = ""): Mount[] {
-  return parseMounts(readFileSync(`${root}/proc/self/mountinfo`));
+  return parseMounts(readTable(root));
+}
+
+/** `blockMounts` of `readMounts`, without reading the lines of all the others. @throws SystemError */
+export function readBlockMounts(root = ""): Mount[] {
+  return blockMounts(parseMounts(readTable(root), mayHaveDevice));
 }
 
 /**

@@ -4,9 +4,9 @@
  * Interfaces come in the order of getifaddrs(3): links as the kernel lists them, then their addresses.
  */
 import type { Counter, InterfaceCounters, Network, NetworkInterface, Route } from "../../src/guest.ts";
-import { files } from "./files.ts";
 import { ipv4Text, ipv6Text } from "./inet.ts";
 import { check, EINTR, errno, libc, systemError } from "./libc.ts";
+import { requiredText, textOf } from "./whole-file.ts";
 
 const AF_INET = 2;
 const AF_INET6 = 10;
@@ -263,48 +263,56 @@ function interfaces(): readonly NetworkInterface[] {
   }
 }
 
-const scratch = Buffer.alloc(16);
-
 /** Eight digits of a number as the processor stores it: `0100007F` is 127.0.0.1. */
 function ipv4OfHex(hex: string): string {
-  scratch.writeUInt32LE(parseInt(hex, 16) >>> 0);
-  return ipv4Text(scratch, 0);
+  const value = parseInt(hex, 16);
+  return `${value & 255}.${(value >>> 8) & 255}.${(value >>> 16) & 255}.${value >>> 24}`;
 }
 
+const scratch = Buffer.alloc(16);
+const UNSPECIFIED = "0".repeat(32);
+
 function ipv6OfHex(hex: string): string {
+  if (hex === UNSPECIFIED) return "::";
   scratch.write(hex, "hex");
   return ipv6Text(scratch, 0);
 }
 
+const HEX_ADDRESS = /^[\da-f]{32}$/i;
+const ROUTE4_FIELDS = 11;
+
 /** A line of /proc/net/route (proc_pid_net(5)): its heading and what is no route give undefined. */
 export function parseRoute4(line: string): Route | undefined {
-  const field = line.trim().split(/\s+/);
-  const [iface = "", destination = "", gateway = "", flags = "", ...numbers] = field;
-  if (field.length < 11 || !/^[0-9A-F]{1,8}$/i.test(destination)) return undefined;
-  const [refcnt = 0, use = 0, metric = 0, , mtu = 0, window = 0, irtt = 0] = numbers.map(Number);
+  // Blanks fill the line up. Names of interfaces have no ASCII blanks in them, but may have others.
+  const field = line.split(/[ \t]+/);
+  const [iface = "", destination = "", gateway = "", flags = "", refcnt, use, metric, mask = "", mtu, window, irtt] =
+    field;
+  if (field.length < ROUTE4_FIELDS || !/^[\dA-F]{8}$/i.test(destination)) return undefined;
   return {
     version: 4,
     iface,
     destination: ipv4OfHex(destination),
     gateway: ipv4OfHex(gateway),
-    mask: ipv4OfHex(numbers[3] ?? ""),
-    metric,
+    mask: ipv4OfHex(mask),
+    metric: Number(metric),
     flags: parseInt(flags, 16),
-    refcnt,
-    use,
-    mtu,
-    window,
-    irtt,
+    refcnt: Number(refcnt),
+    use: Number(use),
+    mtu: Number(mtu),
+    window: Number(window),
+    irtt: Number(irtt),
   };
 }
 
+const ROUTE6_FIELDS = 10;
+
 /** A line of /proc/net/ipv6_route; what is no route gives undefined. */
 export function parseRoute6(line: string): Route | undefined {
-  const field = line.trim().split(/\s+/);
+  const field = line.split(/ +/);
   const [destination = "", destinationPrefix = "", source = "", sourcePrefix = "", nextHop = "", ...rest] = field;
   const [metric = "", refcnt = "", use = "", flags = "", iface = ""] = rest;
-  if (field.length < 10 || ![destination, source, nextHop].every((hex) => /^[0-9a-f]{32}$/i.test(hex)))
-    return undefined;
+  if (field.length < ROUTE6_FIELDS) return undefined;
+  if (!HEX_ADDRESS.test(destination) || !HEX_ADDRESS.test(source) || !HEX_ADDRESS.test(nextHop)) return undefined;
   return {
     version: 6,
     iface,
@@ -320,21 +328,16 @@ export function parseRoute6(line: string): Route | undefined {
   };
 }
 
-const readRoutes = (path: string, parse: (line: string) => Route | undefined): Route[] =>
-  files
-    .readText(path)
+const parseLines = (table: string, parse: (line: string) => Route | undefined): Route[] =>
+  table
     .split("\n")
     .map(parse)
     .filter((route) => route !== undefined);
 
 function routes(): readonly Route[] {
-  const ipv4 = readRoutes("/proc/net/route", parseRoute4);
-  try {
-    return [...ipv4, ...readRoutes("/proc/net/ipv6_route", parseRoute6)];
-  } catch {
-    // A kernel without IPv6 still has routes of version 4.
-    return ipv4;
-  }
+  const ipv4 = parseLines(requiredText("/proc/net/route"), parseRoute4);
+  // A kernel without IPv6 still has routes of version 4.
+  return [...ipv4, ...parseLines(textOf("/proc/net/ipv6_route") ?? "", parseRoute6)];
 }
 
 export const network: Network = { interfaces, routes };

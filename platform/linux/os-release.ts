@@ -1,5 +1,5 @@
 /** Which distribution this is (os-release(5)). */
-import { files } from "./files.ts";
+import { textOf } from "./whole-file.ts";
 
 const ASSIGNMENT = /^[ \t]*([A-Za-z_]\w*)[ \t]*=[ \t]*(.*)$/gm;
 const DOUBLE_QUOTED = /^"((?:[^"\\]|\\.)*)/;
@@ -23,15 +23,13 @@ export function parseOsRelease(text: string): ReadonlyMap<string, string> {
 
 const PATHS = ["/etc/os-release", "/usr/lib/os-release"];
 
+let parsed: { readonly text: string; readonly values: ReadonlyMap<string, string> } = { text: "", values: new Map() };
+
 /** The first of the files that can be read; `$QGA_OS_RELEASE` names another. Empty when there is none. */
 export function readOsRelease(): ReadonlyMap<string, string> {
   const chosen = process.env.QGA_OS_RELEASE;
-  for (const path of chosen === undefined ? PATHS : [chosen]) {
-    try {
-      return parseOsRelease(files.readText(path));
-    } catch {
-      // The next one may be there.
-    }
-  }
-  return new Map();
+  let text: string | undefined;
+  for (const path of chosen === undefined ? PATHS : [chosen]) text ??= textOf(path);
+  if (text !== undefined && text !== parsed.text) parsed = { text, values: parseOsRelease(text) };
+  return text === undefined ? new Map() : parsed.values;
 }

@@ -27,7 +27,10 @@ export interface ShutdownWay {
 
 /** Each mode in the words of shutdown(8) of systemd and SysV, of openrc-shutdown(8), and as a program of its own. */
 const SHUTDOWN: Readonly<
-  Record<ShutdownMode, { readonly flag: string; readonly openrc: string; readonly program: string; readonly signal: number }>
+  Record<
+    ShutdownMode,
+    { readonly flag: string; readonly openrc: string; readonly program: string; readonly signal: number }
+  >
 > = {
   powerdown: { flag: "-P", openrc: "-p", program: "poweroff", signal: 12 },
   reboot: { flag: "-r", openrc: "-r", program: "reboot", signal: 15 },
@@ -57,14 +60,14 @@ export function shutdownWays(
 
   const shutdown = find("/sbin/shutdown", "shutdown");
   if (shutdown !== undefined && belongs(shutdown, ["busybox", "openrc-shutdown"])) {
-    ways.push({ argv: [shutdown, "-h", flag, `+${minutes}`, message], waits: true });
+    // Only that of systemd comes back before the minutes are over.
+    const waits = behind(shutdown) === "systemctl";
+    ways.push({ argv: [shutdown, "-h", flag, `+${waits ? minutes : 0}`, message], waits });
   }
   const systemctl = systemd ? find("systemctl") : undefined;
   if (systemctl !== undefined) ways.push({ argv: [systemctl, program], waits: false });
   const openrcShutdown = exists(OPENRC) ? find("openrc-shutdown") : undefined;
-  if (openrcShutdown !== undefined) {
-    ways.push({ argv: [openrcShutdown, openrc, minutes === 0 ? "now" : `+${minutes}`, message], waits: true });
-  }
+  if (openrcShutdown !== undefined) ways.push({ argv: [openrcShutdown, openrc, "now"], waits: false });
   const own = find(program);
   if (own !== undefined && belongs(own, ["busybox"])) ways.push({ argv: [own], waits: false });
   // Busybox only sends a signal, to whatever runs as the first process.

@@ -1,7 +1,7 @@
 /** The processes that run (proc_pid_stat(5), proc_pid_status(5)). */
 import { readdirSync } from "node:fs";
 import type { ProcessFacts } from "../../src/guest.ts";
-import { files } from "./files.ts";
+import { textOf } from "./whole-file.ts";
 
 /** Fields of /proc/<pid>/stat after the command, from 0. */
 const STAT = { state: 0, userTicks: 11, systemTicks: 12, priority: 15, nice: 16, startTicks: 19 } as const;
@@ -18,6 +18,13 @@ export function parsePasswd(text: string): ReadonlyMap<string, string> {
   return names;
 }
 
+/** Lines of /proc/<pid>/status; kernel threads have none about memory. */
+const EFFECTIVE_UID = /^Uid:\s*\d+\s+(\d+)/m;
+const VIRTUAL = /^VmSize:\s*(\d+)/m;
+const RESIDENT = /^VmRSS:\s*(\d+)/m;
+const FROM_FILES = /^RssFile:\s*(\d+)/m;
+const FROM_SHARED_MEMORY = /^RssShmem:\s*(\d+)/m;
+
 /** @param uptime seconds since boot */
 export function parseProcess(
   stat: string,
@@ -31,16 +38,16 @@ export function parseProcess(
   if (open < 0 || close < open) return undefined;
   const field = stat.slice(close + 2).split(" ");
   const number = (index: number): number => Number(field[index] ?? 0);
-  const kibibytes = (name: string): number => Number(new RegExp(`^${name}:\\s*(\\d+)`, "m").exec(status)?.[1] ?? 0);
-  const uid = /^Uid:\s*\d+\s+(\d+)/m.exec(status)?.[1] ?? "";
+  const kibibytes = (line: RegExp): number => Number(line.exec(status)?.[1] ?? 0);
+  const uid = EFFECTIVE_UID.exec(status)?.[1] ?? "";
   return {
     pid: parseInt(stat, 10),
     user: users.get(uid) ?? uid,
     priority: number(STAT.priority),
     nice: number(STAT.nice),
-    virtual: kibibytes("VmSize"),
-    resident: kibibytes("VmRSS"),
-    shared: kibibytes("RssFile") + kibibytes("RssShmem"),
+    virtual: kibibytes(VIRTUAL),
+    resident: kibibytes(RESIDENT),
+    shared: kibibytes(FROM_FILES) + kibibytes(FROM_SHARED_MEMORY),
     state: field[STAT.state] ?? "?",
     cpuTime: (number(STAT.userTicks) + number(STAT.systemTicks)) / TICKS_PER_SECOND,
     age: Math.max(0, uptime - number(STAT.startTicks) / TICKS_PER_SECOND),
@@ -50,18 +57,10 @@ export function parseProcess(
 
 /** By process id; those that end meanwhile are left out. */
 export function listProcesses(uptime: number): readonly ProcessFacts[] {
-  const users = parsePasswd(orEmpty("/etc/passwd"));
+  const users = parsePasswd(textOf("/etc/passwd") ?? "");
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
     .sort((left, right) => Number(left) - Number(right))
-    .map((pid) => parseProcess(orEmpty(`/proc/${pid}/stat`), orEmpty(`/proc/${pid}/status`), users, uptime))
+    .map((pid) => parseProcess(textOf(`/proc/${pid}/stat`) ?? "", textOf(`/proc/${pid}/status`) ?? "", users, uptime))
     .filter((found) => found !== undefined);
-}
-
-function orEmpty(path: string): string {
-  try {
-    return files.readText(path);
-  } catch {
-    return "";
-  }
 }

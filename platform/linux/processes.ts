@@ -25,8 +25,13 @@ const POSIX_SPAWN_SETSIGMASK = 0x08;
 const OPAQUE = 512;
 /** sigset_t of both libraries. */
 const NO_SIGNALS = new Uint8Array(128);
-/** SIGPIPE and SIGXFSZ: Bun ignores them, and a child would inherit that. */
+/**
+ * SIGPIPE and SIGXFSZ: Bun ignores them, and a child would inherit that. 32 and 33: glibc's own, which posix_spawn(3)
+ * leaves ignored in a child unless they are asked for.
+ */
 const IGNORED_SIGNALS = new Uint8Array(128);
+IGNORED_SIGNALS[(32 - 1) >> 3]! |= 1 << ((32 - 1) & 7);
+IGNORED_SIGNALS[(33 - 1) >> 3]! |= 1 << ((33 - 1) & 7);
 IGNORED_SIGNALS[(13 - 1) >> 3]! |= 1 << ((13 - 1) & 7);
 IGNORED_SIGNALS[(25 - 1) >> 3]! |= 1 << ((25 - 1) & 7);
 
@@ -101,7 +106,7 @@ function spawnFirst(argv: readonly string[], env: readonly string[] | undefined)
     let code = spawnFile(file, argv, env);
     if (code === ENOEXEC) code = spawnFile("/bin/sh", ["sh", file, ...argv.slice(1)], env);
     if (code === 0) return pidOut[0]!;
-    if (code !== ENOENT && code !== ENOTDIR) failure = code;
+    if (program.includes("/") || (code !== ENOENT && code !== ENOTDIR)) failure = code;
     if (code !== ENOENT && code !== ENOTDIR && code !== EACCES) break;
   }
   throw systemError("posix_spawn", failure, program);
@@ -135,10 +140,11 @@ function reap(pid: number, done: (status: ExitStatus) => void): void {
   ask();
 }
 
-/** Hands all that a pipe gives to `output`, then closes it and says so. */
-function drainPipe(fd: number, output: (bytes: Uint8Array) => void, closed: () => void): void {
+/** Hands all that a pipe gives to `output`, then closes it and says so. @returns hands on what is there, and closes */
+function drainPipe(fd: number, output: (bytes: Uint8Array) => void, closed: () => void): () => void {
   let isOpen = true;
   const close = (): void => {
+    if (!isOpen) return;
     isOpen = false;
     unwatchFd(fd);
     libc.close(fd);
@@ -157,6 +163,10 @@ function drainPipe(fd: number, output: (bytes: Uint8Array) => void, closed: () =
     loop.soon(read);
   };
   watchFd(fd, EPOLLIN, read);
+  return () => {
+    read();
+    close();
+  };
 }
 
 /** Writes all of `input`, then closes the pipe; a child that does not read it is left alone. */
@@ -232,12 +242,17 @@ function spawn(request: SpawnRequest, events: SpawnEvents): number {
     finish();
   };
   if (pipes.stdin !== undefined && request.input !== undefined) fillPipe(pipes.stdin.ours, request.input);
-  if (pipes.stdout !== undefined) drainPipe(pipes.stdout.ours, (bytes) => events.output("stdout", bytes), closed);
-  if (pipes.stderr !== undefined) drainPipe(pipes.stderr.ours, (bytes) => events.output("stderr", bytes), closed);
+  const abandon: (() => void)[] = [];
+  for (const name of ["stdout", "stderr"] as const) {
+    const fd = pipes[name]?.ours;
+    if (fd !== undefined) abandon.push(drainPipe(fd, (bytes) => events.output(name, bytes), closed));
+  }
   if (request.timeout !== undefined) {
     cancelTimeout = loop.after(request.timeout, () => {
       timedOut = true;
       libc.kill(-pid, SIGKILL);
+      // What the child has started may have left its group, and keep the pipes open for ever.
+      for (const close of abandon) close();
     });
   }
   reap(pid, (ended) => {

@@ -1,7 +1,7 @@
 /** Who is logged in: utmp(5), or the login manager's own records where the system keeps no utmp any more. */
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import type { LoggedInUser } from "../../src/guest.ts";
-import { files } from "./files.ts";
+import { contentOf, textOf } from "./whole-file.ts";
 
 /** struct utmpx; what differs is the type of the times. */
 const RECORD = { type: 0, line: 8, user: 44, textSize: 32 } as const;
@@ -12,10 +12,8 @@ type Layout = typeof COMPACT | typeof WIDE;
 const USER_PROCESS = 7;
 
 /** The GNU library keeps 32-bit times on x86-64, where 32-bit programs share the file; utmps always has 64 bits. */
-const FILES: readonly { readonly path: string; readonly layout: Layout }[] = [
-  { path: "/var/run/utmp", layout: process.arch === "x64" ? COMPACT : WIDE },
-  { path: "/run/utmps/utmp", layout: WIDE },
-];
+const UTMP = { path: "/var/run/utmp", layout: process.arch === "x64" ? COMPACT : WIDE } as const;
+const UTMPS = { path: "/run/utmps/utmp", layout: WIDE } as const;
 
 function textAt(file: Buffer, start: number): string {
   const end = file.indexOf(0, start);
@@ -55,37 +53,34 @@ export function parseLogindSession(text: string): LoggedInUser | undefined {
 
 const LOGIND = "/run/systemd/sessions";
 
-function logindSessions(): LoggedInUser[] {
+function logindSessions(): LoggedInUser[] | undefined {
+  const names = listing(LOGIND);
+  if (names === undefined) return undefined;
   const found: LoggedInUser[] = [];
-  for (const name of listing(LOGIND)) {
-    // Beside each record lies a pipe, `<id>.ref`: opening that would wait for ever.
+  for (const name of names) {
+    // Beside each record lies a pipe, `<id>.ref`.
     if (name.includes(".")) continue;
-    try {
-      const session = parseLogindSession(files.readText(`${LOGIND}/${name}`));
-      if (session !== undefined) found.push(session);
-    } catch {
-      // The session has ended meanwhile.
-    }
+    const session = parseLogindSession(textOf(`${LOGIND}/${name}`) ?? "");
+    if (session !== undefined) found.push(session);
   }
   return found.sort((left, right) => left.loginTime - right.loginTime);
 }
 
-function listing(path: string): string[] {
+function listing(path: string): string[] | undefined {
+  // An exception costs more than all else that is done here.
+  if (!existsSync(path)) return undefined;
   try {
     return readdirSync(path);
   } catch {
-    return [];
+    return undefined;
   }
 }
 
-/** The sessions of the first record that the system keeps; none when it keeps none. */
-export function loggedInUsers(): readonly LoggedInUser[] {
-  for (const { path, layout } of FILES) {
-    try {
-      return parseUtmp(readFileSync(path), layout);
-    } catch {
-      // This system may keep another one.
-    }
-  }
-  return logindSessions();
+function utmpSessions({ path, layout }: typeof UTMP | typeof UTMPS): LoggedInUser[] | undefined {
+  const file = contentOf(path);
+  return file === undefined ? undefined : parseUtmp(file, layout);
 }
+
+/** The sessions of the first record that the system keeps; none when it keeps none. */
+export const loggedInUsers = (): readonly LoggedInUser[] =>
+  utmpSessions(UTMP) ?? logindSessions() ?? utmpSessions(UTMPS) ?? [];

@@ -1,21 +1,24 @@
 /** What the kernel counts: load, processors, disks, memory (proc(5)). */
 import type { Counter, CpuTimes, DiskCounters, MemoryFacts, Statistics } from "../../src/guest.ts";
-import { files } from "./files.ts";
+import { killedForMemory } from "./kernel-log.ts";
 import { check, libc } from "./libc.ts";
 import { listProcesses } from "./process-list.ts";
+import { requiredText, textOf } from "./whole-file.ts";
 
-/** struct sysinfo (sysinfo(2)); the loads are fixed-point numbers. */
-const SYSINFO = { uptime: 0, loads: 1, size: 112 } as const;
+/** struct sysinfo (sysinfo(2)): which word each member is; the loads are fixed-point numbers. */
+const SYSINFO = { uptime: 0, one: 1, five: 2, fifteen: 3, words: 14 } as const;
 const LOAD_UNIT = 65536;
-const sysinfo = new BigInt64Array(SYSINFO.size / BigInt64Array.BYTES_PER_ELEMENT);
+const sysinfo = new BigInt64Array(SYSINFO.words);
+
+const loadOf = (word: bigint | undefined): number => Number(word ?? 0n) / LOAD_UNIT;
 
 function load(): { readonly one: number; readonly five: number; readonly fifteen: number } {
   check(libc.sysinfo(sysinfo), "sysinfo");
-  const [one = 0, five = 0, fifteen = 0] = Array.from(
-    sysinfo.subarray(SYSINFO.loads, SYSINFO.loads + 3),
-    (value) => Number(value) / LOAD_UNIT,
-  );
-  return { one, five, fifteen };
+  return {
+    one: loadOf(sysinfo[SYSINFO.one]),
+    five: loadOf(sysinfo[SYSINFO.five]),
+    fifteen: loadOf(sysinfo[SYSINFO.fifteen]),
+  };
 }
 
 function uptime(): number {
@@ -31,59 +34,69 @@ const counter = (digits: string): Counter => (digits.length <= SAFE_DIGITS ? Num
 const milliseconds = (ticks: string): Counter =>
   ticks.length < SAFE_DIGITS ? Number(ticks) * 10 : counter(String(BigInt(ticks) * 10n));
 
-const CPU_LINE = /^cpu(\d+)((?: \d+){4,})/gm;
+const CPU_LINE = /^cpu(\d+)((?: \d+){4,}) *$/;
 
-/** The lines of /proc/stat that are about one processor. */
+function cpuTimes(cpu: number, fields: string): CpuTimes {
+  const [user = 0, nice = 0, system = 0, idle = 0, iowait, irq, softirq, steal, guest, guestNice] = fields
+    .slice(1)
+    .split(" ")
+    .map(milliseconds);
+  return { cpu, user, nice, system, idle, iowait, irq, softirq, steal, guest, guestNice };
+}
+
+/** The lines of /proc/stat that are about one processor: they come first. */
 export function parseCpus(text: string): CpuTimes[] {
-  return Array.from(text.matchAll(CPU_LINE), ([, cpu = "", fields = ""]) => {
-    const [user = 0, nice = 0, system = 0, idle = 0, iowait, irq, softirq, steal, guest, guestNice] = fields
-      .slice(1)
-      .split(" ")
-      .map(milliseconds);
-    return {
-      cpu: Number(cpu),
-      user,
-      nice,
-      system,
-      idle,
-      ...(iowait === undefined ? {} : { iowait }),
-      ...(irq === undefined || softirq === undefined ? {} : { irq, softirq }),
-      ...(steal === undefined ? {} : { steal }),
-      ...(guest === undefined ? {} : { guest }),
-      ...(guestNice === undefined ? {} : { guestNice }),
-    };
-  });
+  const found: CpuTimes[] = [];
+  for (let start = 0; text.startsWith("cpu", start); ) {
+    const end = text.indexOf("\n", start);
+    const [match, cpu, fields = ""] = CPU_LINE.exec(text.slice(start, end < 0 ? undefined : end)) ?? [];
+    if (match !== undefined) found.push(cpuTimes(Number(cpu), fields));
+    if (end < 0) break;
+    start = end + 1;
+  }
+  return found;
 }
 
-const DISK_LINE = /^ *(\d+) +(\d+) (\S+)((?: \d+){11,})/gm;
+const DISK_LINE = /^ *(\d+) +(\d+) ([^ ]+)((?: \d+){11,})/gm;
+/** Fields of a line after the name: discards came with Linux 4.18, flushes with 5.5. */
+const WITH_DISCARDS = 15;
+const WITH_FLUSHES = 17;
 
-/** The lines of /proc/diskstats; discards came with Linux 4.18, flushes with 5.5. */
-export function parseDisks(text: string): DiskCounters[] {
-  return Array.from(text.matchAll(DISK_LINE), ([, major = "", minor = "", name = "", fields = ""]) => {
-    const count = fields.slice(1).split(" ").map(counter);
-    const [readIos = 0, readMerges = 0, readSectors = 0, readTicks = 0, writeIos = 0, writeMerges = 0] = count;
-    const [writeSectors = 0, writeTicks = 0, iosInProgress = 0, totalTicks = 0, weightTicks = 0] = count.slice(6);
-    const [discardIos, discardMerges, discardSectors, discardTicks, flushIos, flushTicks] = count.slice(11);
-    return {
-      name,
-      major: Number(major),
-      minor: Number(minor),
-      readIos,
-      readMerges,
-      readSectors,
-      readTicks,
-      writeIos,
-      writeMerges,
-      writeSectors,
-      writeTicks,
-      iosInProgress,
-      totalTicks,
-      weightTicks,
-      ...(discardTicks === undefined ? {} : { discardIos, discardMerges, discardSectors, discardTicks }),
-      ...(flushTicks === undefined ? {} : { flushIos, flushTicks }),
-    };
-  });
+function diskCounters(name: string, major: number, minor: number, fields: string): DiskCounters {
+  const count = fields.slice(1).split(" ").map(counter);
+  const [readIos = 0, readMerges = 0, readSectors = 0, readTicks = 0, writeIos = 0, writeMerges = 0] = count;
+  const [writeSectors = 0, writeTicks = 0, iosInProgress = 0, totalTicks = 0, weightTicks = 0] = count.slice(6);
+  const hasDiscards = count.length >= WITH_DISCARDS;
+  const hasFlushes = count.length >= WITH_FLUSHES;
+  return {
+    name,
+    major,
+    minor,
+    readIos,
+    readMerges,
+    readSectors,
+    readTicks,
+    writeIos,
+    writeMerges,
+    writeSectors,
+    writeTicks,
+    iosInProgress,
+    totalTicks,
+    weightTicks,
+    discardIos: hasDiscards ? count[11] : undefined,
+    discardMerges: hasDiscards ? count[12] : undefined,
+    discardSectors: hasDiscards ? count[13] : undefined,
+    discardTicks: hasDiscards ? count[14] : undefined,
+    flushIos: hasFlushes ? count[15] : undefined,
+    flushTicks: hasFlushes ? count[16] : undefined,
+  };
 }
+
+/** The lines of /proc/diskstats. */
+export const parseDisks = (text: string): DiskCounters[] =>
+  Array.from(text.matchAll(DISK_LINE), ([, major, minor, name = "", fields = ""]) =>
+    diskCounters(name, Number(major), Number(minor), fields),
+  );
 
 /** Lines `Name: 1 kB` or `name 1` by name. */
 export function parseTable(text: string): ReadonlyMap<string, number> {
@@ -91,8 +104,8 @@ export function parseTable(text: string): ReadonlyMap<string, number> {
 }
 
 function memory(): MemoryFacts {
-  const kibibytes = parseTable(files.readText("/proc/meminfo"));
-  const events = parseTable(files.readText("/proc/vmstat"));
+  const kibibytes = parseTable(textOf("/proc/meminfo") ?? "");
+  const events = parseTable(textOf("/proc/vmstat") ?? "");
   const free = kibibytes.get("MemFree") ?? 0;
   const buffers = kibibytes.get("Buffers") ?? 0;
   const cached = kibibytes.get("Cached") ?? 0;
@@ -108,14 +121,17 @@ function memory(): MemoryFacts {
     swapOut: events.get("pswpout") ?? 0,
     pageFaults: events.get("pgfault") ?? 0,
     majorFaults: events.get("pgmajfault") ?? 0,
-    oomKills: events.get("oom_kill") ?? 0,
+    // Kernels before 4.13 do not count them; their log is only read when somebody asks.
+    get oomKills() {
+      return events.get("oom_kill") ?? killedForMemory();
+    },
   };
 }
 
 export const statistics: Statistics = {
   load,
-  cpus: () => parseCpus(files.readText("/proc/stat")),
-  disks: () => parseDisks(files.readText("/proc/diskstats")),
+  cpus: () => parseCpus(requiredText("/proc/stat")),
+  disks: () => parseDisks(requiredText("/proc/diskstats")),
   memory,
   uptime,
   processes: () => listProcesses(uptime()),

@@ -3,7 +3,7 @@
  *
  * The formats are those of tzfile(5) (RFC 9636) and of the variable TZ in tzset(3).
  */
-import { readFileSync } from "node:fs";
+import { contentOf } from "./whole-file.ts";
 
 /** What a clock on the wall shows. */
 export interface LocalTime {
@@ -40,6 +40,9 @@ function blockAt(file: Buffer, start: number, timeSize: 4 | 8) {
   return { transitions, times, indices, typeTable, names, end };
 }
 
+/** Eight bytes as a number: times of zone files are exact in it. */
+const wideTimeAt = (file: Buffer, at: number): number => file.readInt32BE(at) * 2 ** 32 + file.readUInt32BE(at + 4);
+
 const textFrom = (file: Buffer, start: number, ending: number): string => {
   const end = file.indexOf(ending, start);
   return file.toString("latin1", start, end < 0 ? file.byteLength : end);
@@ -57,7 +60,7 @@ export function localTimeOfFile(file: Buffer, seconds: number): LocalTime | unde
     const narrow = blockAt(file, 0, 4);
     const block = isWide ? blockAt(file, narrow.end, 8) : narrow;
     const timeAt = (index: number): number =>
-      isWide ? Number(file.readBigInt64BE(block.times + 8 * index)) : file.readInt32BE(block.times + 4 * index);
+      isWide ? wideTimeAt(file, block.times + 8 * index) : file.readInt32BE(block.times + 4 * index);
     let low = 0;
     let high = block.transitions;
     while (low < high) {
@@ -142,11 +145,8 @@ export function localTimeOfRule(rule: string, seconds: number): LocalTime | unde
 }
 
 function localTimeOfPath(path: string, seconds: number): LocalTime | undefined {
-  try {
-    return localTimeOfFile(readFileSync(path), seconds);
-  } catch {
-    return undefined;
-  }
+  const file = contentOf(path);
+  return file === undefined ? undefined : localTimeOfFile(file, seconds);
 }
 
 /** Local time by the variable TZ, or by /etc/localtime when it is not set; UTC when neither makes sense. */

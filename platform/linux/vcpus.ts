@@ -1,10 +1,8 @@
 /** Processors, switched by `/sys/devices/system/cpu/cpuN/online` (Documentation/core-api/cpu_hotplug.rst). */
-import { readdirSync } from "node:fs";
 import { SystemError, type Vcpu, type Vcpus } from "../../src/guest.ts";
 import { check, cstring, ENOENT, errno, libc, systemError } from "./libc.ts";
-import { readText } from "./sysfs.ts";
+import { listNames, openDirectory, readBytes } from "./sysfs.ts";
 
-const O_RDONLY = 0;
 const O_RDWR = 2;
 const O_CLOEXEC = 0o2000000;
 const ONLINE = "1".charCodeAt(0);
@@ -14,22 +12,30 @@ const OFFLINE = "0".charCodeAt(0);
 export function linuxVcpus(root = ""): Vcpus {
   const directory = `${root}/sys/devices/system/cpu`;
   return {
-    list: () =>
-      readdirSync(directory)
-        .filter((name) => /^cpu\d+$/.test(name))
-        .map((name) => vcpuOf(`${directory}/${name}`, Number(name.slice("cpu".length)))),
+    list: () => listVcpus(directory),
     set: (id, online) => setOnline(`${directory}/cpu${id}/`, online),
   };
 }
 
+function listVcpus(directory: string): Vcpu[] {
+  const names = listNames(directory).filter((name) => /^cpu\d+$/.test(name));
+  const fd = openDirectory(directory);
+  try {
+    return names.map((name) => vcpuOf(fd, name));
+  } finally {
+    libc.close(fd);
+  }
+}
+
 /** A processor that cannot be switched has no `online`. */
-function vcpuOf(directory: string, id: number): Vcpu {
-  const state = readText(`${directory}/online`);
-  return { id, online: state !== "0", canOffline: state !== undefined };
+function vcpuOf(directory: number, name: string): Vcpu {
+  const state = readBytes(`${name}/online`, directory);
+  const id = Number(name.slice("cpu".length));
+  return { id, online: state?.[0] !== OFFLINE, canOffline: state !== undefined };
 }
 
 function setOnline(directory: string, online: boolean): boolean {
-  libc.close(check(libc.open(cstring(directory), O_RDONLY | O_CLOEXEC, 0), "open", directory));
+  libc.close(openDirectory(directory));
   const path = `${directory}/online`;
   const fd = libc.open(cstring(path), O_RDWR | O_CLOEXEC, 0);
   if (fd < 0) {

@@ -23,8 +23,8 @@ export interface Freeze {
    * Runs the hook with `freeze`, then freezes all filesystems or those on `mountpoints`. When one of them cannot be
    * frozen, all are thawed and the hook is run with `thaw`.
    *
-   * The hook may take as long as it likes, unless a freeze timeout is set: then it is killed after that time, is run
-   * with `thaw`, and the freeze fails.
+   * A hook that is not done after the freeze timeout, or ten minutes when none is set, is killed: then it is run with
+   * `thaw`, and the freeze fails.
    * @returns how many filesystems were frozen; when none was, the state stays thawed
    * @throws FrozenError; ProgramError of the hook; SystemError naming the mountpoint
    */
@@ -36,6 +36,9 @@ export interface Freeze {
    */
   thaw(): Promise<number>;
 }
+
+/** How long a hook may take when nothing else was said. Databases have been seen to need minutes for their flush. */
+const HOOK_LIMIT_MS = 600_000;
 
 const wasKilled = (error: unknown): boolean =>
   error instanceof ProgramError && !(error.failure instanceof SystemError) && error.failure.timedOut === true;
@@ -64,8 +67,9 @@ export function createFreeze({ guest, config, log }: { guest: Guest; config: Con
 
   const runHook = async (argument: "freeze" | "thaw"): Promise<void> => {
     if (config.fsfreezeHook === undefined) return;
+    log.account(`executing fsfreeze hook with arg '${argument}'`);
     log.write("info", `running ${config.fsfreezeHook} ${argument}`);
-    await runProgram(guest.processes, [config.fsfreezeHook, argument], { timeout: limit });
+    await runProgram(guest.processes, [config.fsfreezeHook, argument], { timeout: limit ?? HOOK_LIMIT_MS });
   };
 
   const warnUnless = async (what: string, action: () => unknown): Promise<void> => {
@@ -80,8 +84,8 @@ export function createFreeze({ guest, config, log }: { guest: Guest; config: Con
     try {
       await runHook("freeze");
     } catch (error) {
-      // What it did before it was killed must not stay so.
-      if (wasKilled(error)) await warnUnless("the hook failed to undo its work", () => runHook("thaw"));
+      // What it did before it was killed must not stay so; the host need not wait for that.
+      if (wasKilled(error)) void inTurn(() => warnUnless("the hook failed to undo its work", () => runHook("thaw")));
       throw error;
     }
   };
@@ -114,7 +118,7 @@ export function createFreeze({ guest, config, log }: { guest: Guest; config: Con
       const thawed = await freezerOf().thaw();
       await leave();
       expired = true;
-      log.write("warning", `no thaw came within ${config.fsfreezeTimeout} s: ${thawed} filesystems were thawed`);
+      log.write("critical", `no thaw came within ${config.fsfreezeTimeout} s: ${thawed} filesystems were thawed`);
     } catch {
       armDeadline();
       return;
@@ -125,6 +129,7 @@ export function createFreeze({ guest, config, log }: { guest: Guest; config: Con
   const freeze = async (mountpoints?: readonly string[]): Promise<number> => {
     if (frozen) throw new FrozenError("filesystems are frozen already");
     const freezer = freezerOf();
+    log.account("guest-fsfreeze called");
     await runFreezeHook();
     await warnUnless("the freeze will not outlive the agent", () => guest.files.touch(mark));
     log.write("warning", "filesystems are about to be frozen: logging stops");
@@ -145,6 +150,7 @@ export function createFreeze({ guest, config, log }: { guest: Guest; config: Con
     const thawed = await freezerOf().thaw();
     expired = false;
     if (frozen) await leave();
+    log.account("guest-fsthaw called");
     await runHook("thaw");
     return thawed;
   };
@@ -159,7 +165,7 @@ export function createFreeze({ guest, config, log }: { guest: Guest; config: Con
       return frozen;
     },
     status() {
-      if (expired) log.write("warning", `the last freeze ended at its deadline of ${config.fsfreezeTimeout} s`);
+      if (expired) log.write("critical", `the last freeze ended at its deadline of ${config.fsfreezeTimeout} s`);
       return frozen ? "frozen" : "thawed";
     },
     freeze: (mountpoints) => inTurn(() => freeze(mountpoints)),

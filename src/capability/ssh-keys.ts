@@ -36,7 +36,11 @@ const writeLines = (accounts: Accounts, user: string, lines: readonly string[]):
  */
 export function listKeys(accounts: Accounts, user: string): string[] {
   return readLines(accounts, user)
-    .map((line) => Buffer.from(line, "latin1").toString("utf8").replace(/^[ \t\r\f\v]+|[ \t\r\f\v]+$/g, ""))
+    .map((line) =>
+      Buffer.from(line, "latin1")
+        .toString("utf8")
+        .replace(/^[ \t\r\f\v]+|[ \t\r\f\v]+$/g, ""),
+    )
     .filter((line) => line !== "" && !line.startsWith("#"))
     .reverse();
 }
@@ -61,5 +65,9 @@ export function removeKeys(accounts: Accounts, user: string, keys: readonly stri
   const before = readLinesIfAny(accounts, user);
   if (before === undefined) return;
   const unwanted = new Set(keys.map(keyInFile));
-  writeLines(accounts, user, before.filter((line) => !unwanted.has(line)));
+  writeLines(
+    accounts,
+    user,
+    before.filter((line) => !unwanted.has(line)),
+  );
 }

@@ -40,6 +40,7 @@ const ANSWERS: Readonly<Record<Exclude<Invocation["kind"], "run" | "dump">, (gue
   help: helpText,
   commands: (guest) =>
     supportedCommands(guest)
+      .toReversed()
       .map(({ name }) => `${name}\n`)
       .join(""),
 };
@@ -86,11 +87,18 @@ function serve(guest: Guest, config: Config): number {
   const plainLog = createLog(guest, config, frozen);
   if (!frozen) checkState(guest, config.statedir);
   const { log, release } = keepPidFile(guest, config, plainLog, frozen);
+  let alone = false;
   try {
     log.write("debug", `inguest ${VERSION} (${COMMIT}) started`);
     return startAgent(guest, config, log, () => {
-      if (config.daemonize) daemon?.settle();
+      if (!config.daemonize) return;
+      daemon?.settle();
+      alone = true;
     });
+  } catch (error) {
+    // In the background standard error leads nowhere.
+    if (alone) log.write("critical", error instanceof Error ? (error.stack ?? error.message) : String(error));
+    throw error;
   } finally {
     release();
   }

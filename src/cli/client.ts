@@ -39,7 +39,7 @@ const SHOWN_OF_GARBAGE = 80;
 
 const CONNECT_ERRORS: Readonly<Record<string, string>> = {
   ENOENT: "there is no such socket",
-  ECONNREFUSED: "nobody listens there",
+  ECONNREFUSED: "nobody listens there, or others wait there already",
   EACCES: "permission denied",
   ENAMETOOLONG: "the path is too long for a socket",
 };
@@ -77,7 +77,7 @@ function createLines(): Lines {
         start = end + 1;
       }
       if (start < chunk.byteLength) partial.push(Uint8Array.from(chunk.subarray(start)));
-      wake();
+      if (lines.length > 0) wake();
     },
     end(error) {
       ended ??= error;
@@ -88,15 +88,140 @@ function createLines(): Lines {
         const { promise, resolve } = Promise.withResolvers<void>();
         wake = resolve;
         const timer = Number.isFinite(milliseconds) ? setTimeout(resolve, Math.max(0, milliseconds)) : undefined;
-        while (lines.length === 0 && ended === undefined) {
-          await promise;
-          break;
-        }
+        await promise;
         clearTimeout(timer);
       }
       const line = lines.shift();
       if (line === undefined && ended !== undefined) throw ended;
       return line;
     },
+  };
+}
+
+interface Connection {
+  readonly lines: Lines;
+  send(bytes: Uint8Array): void;
+  close(): void;
+}
+
+/** @throws ConnectionError */
+async function openConnection(path: string): Promise<Connection> {
+  const lines = createLines();
+  let unsent: Uint8Array[] = [];
+  try {
+    const socket = await Bun.connect({
+      unix: path,
+      socket: {
+        data: (_socket, chunk) => lines.add(chunk),
+        drain: () => flush(),
+        close: () => lines.end(new ConnectionError(`${path}: the connection was closed`)),
+        error: (_socket, error) => lines.end(new ConnectionError(`${path}: ${error.message}`)),
+      },
+    });
+    const flush = (): void => {
+      for (let first = unsent[0]; first !== undefined; first = unsent[0]) {
+        const taken = Math.max(0, socket.write(first));
+        if (taken < first.byteLength) {
+          unsent[0] = first.subarray(taken);
+          return;
+        }
+        unsent.shift();
+      }
+    };
+    return {
+      lines,
+      send(bytes) {
+        unsent.push(bytes);
+        if (unsent.length === 1) flush();
+      },
+      close() {
+        unsent = [];
+        socket.end();
+      },
+    };
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    throw new ConnectionError(`${path}: ${CONNECT_ERRORS[code] ?? String(error)}`);
+  }
+}
+
+/** The JSON of a line, what stands before a delimiter left off; undefined when it is no JSON object. */
+function readReply(line: Buffer): { readonly [member: string]: Json } | undefined {
+  try {
+    const reply = parseJson(line.toString("utf8", line.lastIndexOf(DELIMITER) + 1));
+    return isJsonObject(reply) ? reply : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+/** @throws AgentError when it is an error; ConnectionError when it is no reply */
+function resultOf(line: Buffer, path: string): Json {
+  const { return: result, error } = readReply(line) ?? {};
+  if (error !== undefined && isJsonObject(error)) throw new AgentError(String(error.class), String(error.desc));
+  if (result !== undefined) return result;
+  const shown = JSON.stringify(line.toString("utf8").slice(0, SHOWN_OF_GARBAGE));
+  throw new ConnectionError(`${path}: this is no answer of a guest agent: ${shown}`);
+}
+
+/**
+ * Connects to an agent's socket; whether an agent is there shows only `sync`.
+ * @param timeout milliseconds to wait for each answer; Infinity for no limit
+ * @throws ConnectionError
+ */
+export async function connectClient(path: string, timeout: number): Promise<Client> {
+  const { lines, send, close } = await openConnection(path);
+
+  const request = (execute: string, values: Writable): Buffer =>
+    Buffer.from(`${toJson({ execute, arguments: values })}\n`);
+
+  const noAnswer = (): ConnectionError =>
+    new ConnectionError(
+      `${path}: no answer within ${timeout / 1000} s (is the agent running, and no other host connected?)`,
+    );
+
+  /** Sends a guest-sync-delimited after some bytes. @returns tells its answer from other lines */
+  const sendSync = (...before: number[]): ((line: Buffer) => boolean) => {
+    const id = Math.floor(Math.random() * 2 ** 31);
+    send(Buffer.concat([Buffer.from(before), request("guest-sync-delimited", { id })]));
+    return (line) => line.includes(DELIMITER) && readReply(line)?.return === id;
+  };
+
+  const sync = async (): Promise<void> => {
+    const deadline = performance.now() + timeout;
+    while (performance.now() < deadline) {
+      // Ends what an earlier host may have left half sent; qemu-ga complains when there was nothing.
+      const isAnswer = sendSync(DELIMITER);
+      const repeatAt = Math.min(deadline, performance.now() + SYNC_INTERVAL_MS);
+      for (;;) {
+        const line = await lines.next(repeatAt - performance.now());
+        if (line === undefined) break;
+        if (isAnswer(line)) return;
+      }
+    }
+    throw noAnswer();
+  };
+
+  return {
+    sync,
+    async call(command, values) {
+      send(request(command, values));
+      const line = await lines.next(timeout);
+      if (line === undefined) throw noAnswer();
+      return resultOf(line, path);
+    },
+    async callSilent(command, values) {
+      send(request(command, values));
+      // An answer to what comes after it says that it was taken, and so does a guest that goes down.
+      const isAnswer = sendSync();
+      const next = (): Promise<Buffer | undefined> => lines.next(timeout).catch(() => undefined);
+      const line = await next();
+      if (line === undefined || isAnswer(line)) return;
+      // qemu-ga ends itself when a host goes without having read everything.
+      await next();
+      resultOf(line, path);
+    },
+    close,
   };
 }

@@ -13,10 +13,7 @@ const isPlain = (value: Json): boolean => !isList(value) && !isJsonObject(value)
 
 /** A guest must not be able to steer the host's terminal: control characters are shown as what they are. */
 const harmless = (text: string): string =>
-  text.replace(/[\x00-\x1f\x7f-\x9f]/g, (character) => JSON.stringify(character).slice(1, -1)).replace(
-    /[\x7f-\x9f]/g,
-    (character) => `\\u00${character.charCodeAt(0).toString(16)}`,
-  );
+  text.replace(/[\x00-\x1f\x7f-\x9f]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
 
 /** One line of JSON; integers are exact. */
 export function printJson(value: Json): string {

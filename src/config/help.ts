@@ -1,5 +1,12 @@
-/** The text of `--help`, made from the option table. */
-import type { Option } from "./options.ts";
+/** The text of `--help`, made from an option table. */
+import type { OptionForm } from "./getopt.ts";
+
+export interface DescribedOption extends OptionForm {
+  /** What the help calls its argument. */
+  readonly placeholder?: string;
+  /** A sentence without a full stop; `{name}` stands for a fact. */
+  readonly help: string;
+}
 
 const WIDTH = 80;
 const INDENT = 24;
@@ -15,7 +22,7 @@ function wrap(text: string, width: number): string[] {
   return lines;
 }
 
-function forms({ short, long, argument, placeholder = "" }: Option): string {
+function forms({ short, long, argument, placeholder = "" }: DescribedOption): string {
   const value = { none: "", required: `=${placeholder}`, optional: `[=${placeholder}]` }[argument];
   return `  ${short === undefined ? "    " : `-${short}, `}--${long}${value}`;
 }
@@ -24,7 +31,7 @@ function forms({ short, long, argument, placeholder = "" }: Option): string {
  * One paragraph for each option.
  * @param facts what stands for `{name}` in the texts
  */
-export function describeOptions(options: readonly Option[], facts: Readonly<Record<string, string>>): string {
+export function describeOptions(options: readonly DescribedOption[], facts: Readonly<Record<string, string>>): string {
   const lines = options.flatMap((option) => {
     const text = option.help.replace(/\{(\w+)\}/g, (name, fact: string) => facts[fact] ?? name);
     const help = wrap(text, WIDTH - INDENT).map((line) => " ".repeat(INDENT) + line);

@@ -1,16 +1,12 @@
 /** The options of the agent, each declared once: parsing, `--help`, `--dump-conf` and the manual are made from here. */
 import * as v from "valibot";
 import type { Config } from "./config.ts";
-import type { OptionForm } from "./getopt.ts";
+import type { DescribedOption } from "./help.ts";
 import { keyFileBoolean } from "./keyfile.ts";
 
-export interface Option<Value = unknown> extends OptionForm {
+export interface Option<Value = unknown> extends DescribedOption {
   /** Its key in the group `[general]` of the config file; `formerly` and the long name are taken there too. */
   readonly key?: string;
-  /** What the help calls its argument. */
-  readonly placeholder?: string;
-  /** A sentence without a full stop; `{pidfile}` stands for that default path of the guest. */
-  readonly help: string;
   /** From its text to its value; a message goes on from "'text' ". */
   readonly value: v.GenericSchema<string, Value>;
   /** Its value for `--dump-conf`; undefined leaves it out. */
@@ -172,7 +168,7 @@ export const OPTIONS = {
     extension: true,
     placeholder: "SECONDS",
     value: seconds,
-    help: "thaw by itself when no host has done it after so many seconds; 0, the default, means never",
+    help: "thaw by itself when no host has done it after so many seconds; 0, the default, means never. The hook may take as long, else 10 minutes",
     dump: (config) => config.fsfreezeTimeout?.toString(),
   },
   dialect: {

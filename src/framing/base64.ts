@@ -10,6 +10,8 @@ export class Base64Error extends RequestError {
 const invalid = (): Base64Error => new Base64Error("Base64 data contains invalid characters");
 const incomplete = (): Base64Error => new Base64Error("Base64 data is incomplete: its length is not a multiple of 4");
 
+const FOREIGN = /[^A-Za-z0-9+/=]/;
+
 /** Bytes that so many characters can stand for. */
 export const decodedRoom = (characters: number): number => Math.ceil(characters / 4) * 3;
 
@@ -20,7 +22,7 @@ export const decodedRoom = (characters: number): number => Math.ceil(characters 
  */
 export function decodeBase64(text: string, into: Uint8Array): number {
   const plain = text.includes("\n") ? text.replaceAll("\n", "") : text;
-  if (plain.length % 4 !== 0) throw incomplete();
+  if (plain.length % 4 !== 0) throw FOREIGN.test(plain) ? invalid() : incomplete();
   let written: number;
   try {
     ({ written } = into.setFromBase64(plain, { lastChunkHandling: "loose" }));

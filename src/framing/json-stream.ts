@@ -65,9 +65,12 @@ for (const [characters, kind] of [
 }
 
 const RESET = 0xff;
+const LINE_FEED = 0x0a;
 const DOUBLE_QUOTE = 0x22;
 const SINGLE_QUOTE = 0x27;
 const BACKSLASH = 0x5c;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
 
 /** A string is looked at byte by byte for so long before the native search takes over. */
 const NEAR = 96;
@@ -79,6 +82,15 @@ const SAFE_DIGITS = 15;
 const KEPT = 256 * 1024;
 
 const EMPTY = Buffer.alloc(0);
+
+/** Where `byte` first is in `bytes[start, end)`; `end` when it is not there. The native search pays from some length on. */
+function indexOfByte(bytes: Buffer, byte: number, start: number, end: number): number {
+  const near = Math.min(end, start + NEAR);
+  for (let at = start; at < near; at++) if (bytes[at] === byte) return at;
+  if (near === end) return end;
+  const found = bytes.subarray(near, end).indexOf(byte);
+  return found < 0 ? end : near + found;
+}
 
 /** How the scanner stands. */
 type Mode = "between" | "message" | "lexer" | "swallow";
@@ -114,6 +126,8 @@ export function createJsonStream(events: StreamEvents, paused: () => boolean): J
   let held = EMPTY;
   let heldLength = 0;
   let depth = 0;
+  /** How much of the depth is braces. */
+  let braces = 0;
   let quote = 0;
   let escaped = false;
   /** Bytes of the current string so far. */
@@ -122,6 +136,8 @@ export function createJsonStream(events: StreamEvents, paused: () => boolean): J
   let stringAt = 0;
   /** Whether something was seen that JSON.parse must not decide. */
   let odd = false;
+  /** Whether a byte was seen with which the exact parser would complain at once, without waiting for the end. */
+  let broken = false;
   /** Whether a string was jumped over, so that its bytes were not looked at. */
   let jumped = false;
   let colons = 0;
@@ -135,12 +151,15 @@ export function createJsonStream(events: StreamEvents, paused: () => boolean): J
   let longEscape = "";
   let longError = "";
   let offered = false;
+  /** Who took the body of a message that the exact parser is about to refuse. */
+  let aborted: LongString | undefined;
   const oneByte = Buffer.alloc(4);
 
   const lexer = createLexer({
     value: (value) => events.value(value, undefined),
     error: (text) => {
-      events.error(text);
+      events.error(`${text}${aborted?.abort() ?? ""}`);
+      aborted = undefined;
     },
   });
 
@@ -159,9 +178,11 @@ export function createJsonStream(events: StreamEvents, paused: () => boolean): J
     mode = "message";
     heldLength = 0;
     depth = 0;
+    braces = 0;
     quote = 0;
     escaped = false;
     odd = false;
+    broken = false;
     jumped = false;
     colons = 0;
     tokens = 0;
@@ -226,12 +247,12 @@ export function createJsonStream(events: StreamEvents, paused: () => boolean): J
 
   const limit = (text: string): void => {
     mode = "swallow";
-    const aborted = long?.abort() ?? "";
+    const note = long?.abort() ?? "";
     long = undefined;
     inLong = false;
     heldLength = 0;
     if (held.byteLength > KEPT) held = EMPTY;
-    events.error(`${text}${aborted}`);
+    events.error(`${text}${note}`);
   };
 
   /** What the message holds before the current string, closed so that it can be parsed. */
@@ -288,9 +309,12 @@ export function createJsonStream(events: StreamEvents, paused: () => boolean): J
         takeEscape(bytes[from++]!);
         continue;
       }
-      const rest = bytes.subarray(from, end);
-      const closing = rest.indexOf(DOUBLE_QUOTE);
-      const body = closing < 0 ? rest : rest.subarray(0, closing);
+      const body = bytes.subarray(from, indexOfByte(bytes, DOUBLE_QUOTE, from, end));
+      const feed = body.indexOf(LINE_FEED);
+      if (feed >= 0) {
+        broken = true;
+        return from + feed;
+      }
       const slash = body.indexOf(BACKSLASH);
       const stop = from + (slash < 0 ? body.byteLength : slash);
       if (stop > from && longError === "") long?.slice(bytes, from, stop);
@@ -315,25 +339,49 @@ export function createJsonStream(events: StreamEvents, paused: () => boolean): J
         if (byte === 0x75) odd = true;
       } else if (byte === quote) return from;
       else if (byte === BACKSLASH) escaped = true;
-      if (byte < 0x20 || byte > 0x7e) odd = true;
+      if (byte < 0x20) {
+        broken = true;
+        return from;
+      }
+      if (byte > 0x7e) odd = true;
       from++;
     }
     jumped = true;
-    while (from < end) {
-      const found = bytes.indexOf(quote, from);
-      const stop = found < 0 || found >= end ? end : found;
-      let slashes = 0;
-      while (stop - slashes > from && bytes[stop - 1 - slashes] === BACKSLASH) slashes++;
-      const carried = escaped && slashes === stop - from;
-      const isEscaped = (slashes + Number(carried)) % 2 === 1;
-      if (escaped || (bytes.includes(BACKSLASH, from) && bytes.subarray(from, stop).includes("\\u"))) odd = true;
-      escaped = isEscaped;
-      if (stop === end) return end;
-      if (!isEscaped) return stop;
-      escaped = false;
+    const stop = jumpString(bytes, from, end);
+    if (bytes.subarray(from, stop).includes(LINE_FEED)) broken = true;
+    if (escaped || bytes.subarray(from, stop).includes("\\u")) odd = true;
+    escaped = stop === end && endsEscaped(bytes, from, end);
+    return stop;
+  };
+
+  /** Whether an odd number of backslashes ends `bytes[start, end)`, the one that `escaped` stands for included. */
+  const endsEscaped = (bytes: Buffer, start: number, end: number): boolean => {
+    let slashes = 0;
+    while (end - slashes > start && bytes[end - 1 - slashes] === BACKSLASH) slashes++;
+    const carried = escaped && slashes === end - start;
+    return (slashes + Number(carried)) % 2 === 1;
+  };
+
+  /** From quote to quote until one is not escaped. @returns its index, or `end` */
+  const jumpString = (bytes: Buffer, start: number, end: number): number => {
+    for (let from = start; ; ) {
+      const stop = indexOfByte(bytes, quote, from, end);
+      if (stop === end || !endsEscaped(bytes, start, stop)) return stop;
       from = stop + 1;
     }
-    return end;
+  };
+
+  /** Leaves the message to the exact parser. @returns where that stopped */
+  const giveUp = (bytes: Buffer, from: number, end: number): number => {
+    const before = held;
+    const length = heldLength;
+    aborted = long;
+    endMessage();
+    lexer.push(before, 0, length, false);
+    // One byte at least: it would give the opening bracket of a message right back.
+    lexer.push(bytes, from, from + 1, false);
+    mode = "lexer";
+    return lexerMode(bytes, from + 1, end);
   };
 
   /** Scans on in a message. @returns where it stopped: behind the message, or `end` */
@@ -346,12 +394,14 @@ export function createJsonStream(events: StreamEvents, paused: () => boolean): J
         if (inLong) {
           at = takeLong(bytes, at, end);
           from = at;
+          if (broken) return giveUp(bytes, from, end);
           if (handedOver + heldLength > LIMITS.tokenBytes) {
             limit("JSON token size limit exceeded");
             return at;
           }
         } else {
           const stop = skipString(bytes, at, end);
+          if (broken) return giveUp(bytes, from, end);
           stringLength += stop - at;
           at = stop;
         }
@@ -389,12 +439,15 @@ export function createJsonStream(events: StreamEvents, paused: () => boolean): J
         stringAt = heldLength + at - from;
         offered = long !== undefined;
       } else if (kind === OPEN) {
+        if (byte === OPEN_BRACE) braces++;
         if (++depth > LIMITS.depth) {
           limit("JSON nesting depth limit exceeded");
           return at + 1;
         }
       } else if (kind === CLOSE) {
-        if (--depth === 0) {
+        if (byte === CLOSE_BRACE) braces--;
+        // One bracket too many of a kind ends the message, whatever is open of the other kind.
+        if (--depth === 0 || braces < 0 || depth < braces) {
           at++;
           if (heldLength === 0) finish(bytes, from, at);
           else {
@@ -404,7 +457,7 @@ export function createJsonStream(events: StreamEvents, paused: () => boolean): J
           return at;
         }
       } else if (kind === COLON) colons++;
-      else if (kind === ODD) odd = true;
+      else if (kind === ODD) return giveUp(bytes, from, end);
       at++;
     }
     hold(bytes, from, end);
@@ -467,18 +520,10 @@ export function createJsonStream(events: StreamEvents, paused: () => boolean): J
   /** A 0xFF byte ends whatever is half read with one parse error. */
   const resetByte = (bytes: Buffer, at: number): void => {
     if (mode === "message") {
-      if (long !== undefined) events.error(`JSON parse error, stray 0xFF in a string${long.abort()}`);
-      else {
-        const copy = held;
-        const length = heldLength;
-        endMessage();
-        lexer.push(copy, 0, length, false);
-        lexer.push(bytes, at, at + 1, false);
-        mode = "lexer";
-        return;
-      }
-      endMessage();
-    } else if (mode === "swallow") endMessage();
+      giveUp(bytes, at, at + 1);
+      return;
+    }
+    if (mode === "swallow") endMessage();
     lexer.push(bytes, at, at + 1, false);
     mode = "lexer";
   };
@@ -487,8 +532,7 @@ export function createJsonStream(events: StreamEvents, paused: () => boolean): J
     push(bytes, start, end) {
       let at = start;
       while (at < end && !paused()) {
-        const found = bytes.indexOf(RESET, at);
-        const stop = found < 0 || found > end ? end : found;
+        const stop = indexOfByte(bytes, RESET, at, end);
         while (at < stop && !paused()) at = steps[mode](bytes, at, stop);
         if (at === stop && stop < end && !paused()) {
           resetByte(bytes, stop);

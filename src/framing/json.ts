@@ -63,7 +63,7 @@ function doubleToJson(value: number): string {
 /** One line of JSON with qemu's spacing: `{"a": [1, 2]}`. */
 export function toJson(value: Writable): string {
   if (typeof value === "string") return stringToJson(value);
-  if (typeof value === "number") return Number.isInteger(value) ? value.toFixed(0) : doubleToJson(value);
+  if (typeof value === "number") return Number.isInteger(value) ? String(value) : doubleToJson(value);
   if (typeof value !== "object" || value === null) return String(value);
   if (value instanceof JsonFloat) return doubleToJson(value.value);
   if (isList(value)) return `[${value.map(toJson).join(", ")}]`;

@@ -4,6 +4,8 @@ export const LIMITS = {
   tokenBytes: 64 * 1024 * 1024,
   tokens: 2 * 1024 * 1024,
   depth: 1024,
+  /** Bytes of one line where messages are lines; more than vdsm itself takes. */
+  lineBytes: 1024 * 1024,
   /** Bytes of an error text that quotes what the host sent. */
   quoted: 1024,
 } as const;

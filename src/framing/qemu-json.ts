@@ -265,7 +265,7 @@ function plainText(bytes: string): string {
 }
 
 /** `\uXXXX`, a pair of them when the first is a high surrogate. */
-function unicodeEscape(body: string, at: number): { readonly text: string; readonly length: number } {
+function unicodeEscape(body: string, at: number, quote: string): { readonly text: string; readonly length: number } {
   const hex = /^\\u([0-9a-fA-F]{4})/.exec(body.slice(at, at + 6))?.[1];
   const unit = hex === undefined ? -1 : Number.parseInt(hex, 16);
   const isHigh = unit >= 0xd800 && unit <= 0xdbff;
@@ -273,7 +273,7 @@ function unicodeEscape(body: string, at: number): { readonly text: string; reado
   const text = low === undefined ? String.fromCharCode(unit) : String.fromCharCode(unit, Number.parseInt(low, 16));
   const length = low === undefined ? 6 : 12;
   if (unit < 0 || !text.isWellFormed() || NONCHARACTER.test(text)) {
-    throw new JsonError(`JSON parse error, ${body.slice(at, at + length)} is not a valid Unicode character`);
+    throw new JsonError(`JSON parse error, ${`${body}${quote}`.slice(at, at + length)} is not a valid Unicode character`);
   }
   return { text, length };
 }
@@ -289,7 +289,7 @@ function parseString(token: string): string {
     text += plainText(body.slice(from, slash));
     const kind = body[slash + 1] ?? "";
     if (kind === "u") {
-      const found = unicodeEscape(body, slash);
+      const found = unicodeEscape(body, slash, token.slice(-1));
       text += found.text;
       from = slash + found.length;
     } else {

@@ -1,10 +1,11 @@
 /** Asking an agent one request after the other, as a host would, and telling how two agents' answers differ. */
 import { isObject, type Json, parseJson } from "../lab/qga-client.ts";
 import { type Outcome, openedHandle, type Request, symbolicHandle } from "./recording.ts";
-import type { Wire } from "./wire.ts";
+import type { Exchange, Wire } from "./wire.ts";
 
 export interface Conversation {
-  ask(request: Request): Promise<Outcome>;
+  /** @param patience milliseconds to wait for a reply before a sync is sent after the request; 5000 unless told */
+  ask(request: Request, patience?: number): Promise<Outcome>;
 }
 
 export interface ConversationOptions {
@@ -21,32 +22,32 @@ const STATUS_ATTEMPTS = 500;
 export function converse(wire: Wire, { file, statusDelay }: ConversationOptions): Conversation {
   let handle = "";
 
-  const exchange = async (send: string): Promise<string> => {
-    const { reply, prompt } = await wire.exchange([send.replaceAll("{H}", handle || "-1").replaceAll("{FILE}", file)]);
-    if (!prompt) throw new Error(`no reply until a sync followed: ${JSON.stringify(send)}, then ${JSON.stringify(reply)}`);
-    return reply;
-  };
+  const exchange = (send: string, patience?: number): Promise<Exchange> =>
+    wire.exchange(
+      [send.replaceAll("{H}", handle || "-1").replaceAll("{FILE}", file)],
+      patience === undefined ? {} : { patience },
+    );
 
   const named = (send: string, reply: string): string => symbolicHandle(send, reply, handle).replaceAll(file, "{FILE}");
 
   const programEnd = async (pid: string): Promise<{ status: string; statusAgain: string }> => {
     const ask = `{"execute": "guest-exec-status", "arguments": {"pid": ${pid}}}\n`;
     await Bun.sleep(statusDelay);
-    let status = await exchange(ask);
+    let status = (await exchange(ask)).reply;
     for (let attempts = 0; status.includes('"exited": false') && attempts < STATUS_ATTEMPTS; attempts++) {
       await Bun.sleep(STATUS_INTERVAL);
-      status = await exchange(ask);
+      status = (await exchange(ask)).reply;
     }
-    return { status, statusAgain: (await exchange(ask)).replaceAll(pid, "{PID}") };
+    return { status, statusAgain: (await exchange(ask)).reply.replaceAll(pid, "{PID}") };
   };
 
   return {
-    async ask({ send }) {
-      const reply = await exchange(send);
+    async ask({ send }, patience) {
+      const { reply, prompt } = await exchange(send, patience);
       handle = openedHandle(send, reply) ?? handle;
       const pid = send.includes('"guest-exec"') ? /"pid": (\d+)/.exec(reply)?.[1] : undefined;
-      if (pid === undefined) return { reply: named(send, reply) };
-      return { reply: reply.replaceAll(pid, "{PID}"), ...(await programEnd(pid)) };
+      if (pid === undefined) return { reply: named(send, reply), prompt };
+      return { prompt, reply: reply.replaceAll(pid, "{PID}"), ...(await programEnd(pid)) };
     },
   };
 }
@@ -71,6 +72,9 @@ const short = (value: Json | undefined): string => {
   return text.length > 300 ? `${text.slice(0, 300)}…` : text;
 };
 
+/** How far fractions may be apart: there are two sources for the load, one of which has hundredths. */
+const ROUNDING = 0.01;
+
 const isNumber = (value: Json | undefined): value is number | bigint =>
   typeof value === "number" || typeof value === "bigint";
 
@@ -93,6 +97,9 @@ function firstDifference(path: string, theirs: Json | undefined, ours: Json | un
     return undefined;
   }
   if (theirs === ours) return undefined;
+  if (typeof theirs === "number" && typeof ours === "number" && !Number.isInteger(theirs)) {
+    if (Math.abs(theirs - ours) <= ROUNDING) return undefined;
+  }
   if (isNumber(theirs) && isNumber(ours) && isNumber(after)) {
     const isBetween = theirs <= after ? theirs <= ours && ours <= after : after <= ours && ours <= theirs;
     if (isBetween) return undefined;

@@ -1,5 +1,5 @@
 /** Holds answers against the peer's and against the table of intended differences. */
-import { spellingFault, replyDifference } from "./conversation.ts";
+import { replyDifference, spellingFault } from "./conversation.ts";
 import { INTENDED_DIFFERENCES, type IntendedDifference, type PeerName } from "./intended-differences.ts";
 import type { Outcome } from "./recording.ts";
 
@@ -13,7 +13,7 @@ export interface Judge {
 const PARTS = ["reply", "status", "statusAgain"] as const;
 
 const matches = (pattern: string | RegExp, text: string): boolean =>
-  typeof pattern === "string" ? pattern === text : pattern.test(text);
+  typeof pattern === "string" ? replyDifference(pattern, text) === undefined : pattern.test(text);
 
 const concerns = ({ cases }: IntendedDifference, name: string): boolean =>
   cases instanceof RegExp ? cases.test(name) : cases.includes(name);
@@ -41,7 +41,10 @@ export function createJudge(peer: PeerName): Judge {
 
   return {
     judge(name, theirs, ours, after) {
+      if (theirs.prompt && !ours.prompt) return `no reply until a sync followed, then ${ours.reply.slice(0, 300)}`;
       for (const part of PARTS) {
+        // When only one of them has started a program, that is a difference of the replies.
+        if (part !== "reply" && (theirs[part] === undefined || ours[part] === undefined)) continue;
         const fault = judgePart(name, part, theirs[part], ours[part], after?.[part]);
         if (fault !== undefined) return fault;
       }

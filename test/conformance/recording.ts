@@ -18,6 +18,8 @@ export interface Request {
 /** What came back, in a form that can be compared: see `normal` in `conversation.ts`. */
 export interface Outcome {
   readonly reply: string;
+  /** Whether it came, or the beginning of it, before anything else was sent. */
+  readonly prompt: boolean;
   /** Of a program: the status that said "exited". */
   readonly status?: string;
   /** Of a program: the status that was asked for after that. */
@@ -76,6 +78,7 @@ export function readRecording(): readonly Recorded[] {
       const status = text(row.status);
       const statusAgain = text(row["status-again"]);
       const outcome: Outcome = {
+        prompt: true,
         // A flood of errors was recorded like a long value, but it does not repeat one character.
         reply: /^\{"error"/.test(named) ? named : expanded(named),
         ...(status === undefined ? {} : { status: expanded(status) }),

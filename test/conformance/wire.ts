@@ -12,7 +12,7 @@ export interface Exchange {
 export interface ExchangeOptions {
   /** Milliseconds to wait for the first line; 5000 unless told. */
   readonly patience?: number;
-  /** Milliseconds to wait for the rest; 60 000 unless told. */
+  /** Milliseconds to wait for the rest; 30 000 unless told. */
   readonly timeoutMs?: number;
 }
 
@@ -95,7 +95,7 @@ export async function openWire(path: string): Promise<Wire> {
     send: (bytes) => {
       socket.write(asBytes(bytes));
     },
-    async exchange(requests, { patience = 5_000, timeoutMs = 60_000 } = {}) {
+    async exchange(requests, { patience = 5_000, timeoutMs = 30_000 } = {}) {
       take();
       for (const [index, request] of requests.entries()) {
         const written = write(asBytes(request));
@@ -108,7 +108,9 @@ export async function openWire(path: string): Promise<Wire> {
       socket.write(asBytes(`\xff{"execute": "guest-sync-delimited", "arguments": {"id": ${id}}}\n`));
       if (!(await until(() => tail.endsWith(end), timeoutMs))) {
         const all = take();
-        throw new Error(`${open ? "no answer to a sync" : "the connection ended"} after ${JSON.stringify(all.slice(-500))}`);
+        const asked = Buffer.concat(requests.map(asBytes)).toString("latin1");
+        const what = open ? "no answer to a sync" : "the connection ended";
+        throw new Error(`${what} after ${JSON.stringify(asked.slice(0, 500))}, only ${JSON.stringify(all.slice(-500))}`);
       }
       const reply = take().slice(0, -end.length);
       return { reply: reply.endsWith(STRAY) ? reply.slice(0, -STRAY.length) : reply, prompt };

@@ -25,6 +25,8 @@ export interface RunningAgent {
   log(): Promise<string>;
   /** SIGTERM, then SIGKILL after two seconds; resolves to the exit code when it is gone. */
   stop(): Promise<number>;
+  /** Resolves to the exit code when it is gone, for whatever reason. */
+  ended: Promise<number>;
 }
 
 /**
@@ -76,5 +78,5 @@ export async function startAgent(command: readonly string[], options: AgentOptio
     await stop();
     throw error;
   }
-  return { pid: child.pid, log, stop };
+  return { pid: child.pid, log, stop, ended: child.exited };
 }

@@ -76,15 +76,29 @@ const modules: readonly string[] = [
   ...["dummy", "veth", "bridge", "bonding", "8021q", "tun", "button", "evdev", "i6300esb"],
 ];
 
+/** What the cloud kernel has built in, or not at all. */
+const hardwareModules: readonly string[] = [
+  ...["ext4", "crc32c_generic", "nvme", "ahci", "ata_piix", "sym53c8xx"],
+  ...["xhci_pci", "ehci_pci", "uhci_hcd", "usb_storage", "uas"],
+];
+
+/** Debian's kernels: `generic` has drivers for much more hardware, and takes longer to fetch and to boot. */
+export type KernelName = "cloud" | "generic";
+
+const kernels: Readonly<Record<KernelName, { package: string; modules: readonly string[] }>> = {
+  cloud: { package: "linux-image-cloud-amd64", modules },
+  generic: { package: "linux-image-amd64", modules: [...modules, ...hardwareModules] },
+};
+
 const scripts = join(import.meta.dir, "guest");
 
 /** Makes or finds the part of the image that is common to all tests. */
-export async function baseImage(): Promise<BaseImage> {
-  const folder = await kernelFolder();
+export async function baseImage(kernel: KernelName = "cloud"): Promise<BaseImage> {
+  const folder = await kernelFolder(kernel);
   const release = await onlyFolderIn(join(folder, "lib/modules"));
   const own = await Promise.all((await scriptFiles()).map((file) => Bun.file(file.from).text()));
   const version = createHash("sha256")
-    .update([release, ...modules, ...own, import.meta.url].join("\0"))
+    .update([release, ...kernels[kernel].modules, ...own, import.meta.url].join("\0"))
     .update(await Bun.file(import.meta.path).text())
     .digest("hex")
     .slice(0, 12);
@@ -101,13 +115,14 @@ async function onlyFolderIn(path: string): Promise<string> {
 }
 
 /** Cached folder with `vmlinuz` and `lib/modules/RELEASE`: the modules we want, uncompressed, and depmod's tables. */
-async function kernelFolder(): Promise<string> {
+async function kernelFolder(kernel: KernelName): Promise<string> {
+  const { package: metapackage, modules } = kernels[kernel];
   return cachedFolder(
     `kernel-${createHash("sha256").update(modules.join()).digest("hex").slice(0, 12)}`,
     async (draft) => {
-      const meta = await mustRun(["apt-cache", "depends", "--important", "linux-image-cloud-amd64"]);
+      const meta = await mustRun(["apt-cache", "depends", "--important", metapackage]);
       const name = /Depends: (linux-image-\S+)/.exec(meta)?.[1];
-      if (name === undefined) throw new Error("apt knows no package linux-image-cloud-amd64");
+      if (name === undefined) throw new Error(`apt knows no package ${metapackage}`);
       const whole = join(draft, "package");
       await unpackPackages([name], whole);
       // A merged-/usr package has its modules under usr/lib.
@@ -116,7 +131,7 @@ async function kernelFolder(): Promise<string> {
       await mustRun(["depmod", "-b", root, release]);
       const source = join(root, "lib/modules", release);
       const target = join(draft, "lib/modules", release);
-      for (const path of await moduleClosure(source)) {
+      for (const path of await moduleClosure(source, modules)) {
         await mustRun(["install", "-D", "-m", "644", join(source, path), join(target, path)]);
         if (path.endsWith(".xz")) await mustRun(["xz", "-d", join(target, path)]);
       }
@@ -131,7 +146,7 @@ async function kernelFolder(): Promise<string> {
 }
 
 /** Paths of the wanted modules and of all they need, from depmod's table. Those that the kernel has built in are absent. */
-async function moduleClosure(folder: string): Promise<Set<string>> {
+async function moduleClosure(folder: string, modules: readonly string[]): Promise<Set<string>> {
   const table = await Bun.file(join(folder, "modules.dep")).text();
   const plainName = (path: string): string =>
     basename(path)

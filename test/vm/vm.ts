@@ -16,7 +16,7 @@ import { type Availability, availabilityOf, ensurePackages } from "../lab/apt.ts
 import { dieWithParent, type Finished, mustRun, waitFor, within } from "../lab/process.ts";
 import { connect, type Json, type QgaClient } from "../lab/qga-client.ts";
 import { connectShell, type GuestShell } from "./guest-shell.ts";
-import { baseImage, buildInitramfs, executableFiles, type GuestFile, vmPackages } from "./image.ts";
+import { baseImage, buildInitramfs, executableFiles, type GuestFile, type KernelName, vmPackages } from "./image.ts";
 import { connectQmp, type Qmp, type QmpEvent } from "./qmp.ts";
 
 /** The port name that hosts expect of a QEMU guest agent. */
@@ -64,6 +64,8 @@ export interface VmOptions {
   /** A virtio network card on QEMU's user network, cut off from the outside; true unless told. */
   network?: boolean;
   extraArgs?: readonly string[];
+  /** `cloud` unless told. */
+  kernel?: KernelName;
   kernelArgs?: string;
   /** Milliseconds until the guest's shell must answer; 90 000 unless told. */
   bootTimeoutMs?: number;
@@ -116,7 +118,7 @@ export interface Vm {
 export async function vmAvailability(...preparations: readonly (() => Promise<unknown>)[]): Promise<Availability> {
   const packages = await ensurePackages(vmPackages);
   if (!packages.available) return packages;
-  return availabilityOf(() => Promise.all([baseImage, ...preparations].map((prepare) => prepare())));
+  return availabilityOf(() => Promise.all([() => baseImage(), ...preparations].map((prepare) => prepare())));
 }
 
 /** Folders and processes to remove if the test process ends without having stopped its VMs. */
@@ -147,7 +149,7 @@ async function boot(options: VmOptions, folder: string): Promise<Vm> {
   const diskPath = (name: string): string => join(folder, `${name}.img`);
   const socketPath = (name: string): string => join(folder, `${name}.sock`);
   const initramfs = join(folder, "initramfs");
-  const image = await baseImage();
+  const image = await baseImage(options.kernel);
   const executables = await Promise.all((options.executables ?? []).map(({ from, to }) => executableFiles(from, to)));
   await Promise.all([
     ...disks.map((disk) => makeDisk(disk, diskPath(disk.name))),

@@ -11,7 +11,7 @@ import type { Command } from "./command.ts";
 import { QgaError } from "./errors.ts";
 import { isEnabled } from "./policy.ts";
 import { findCommand } from "./table.ts";
-import { NOT_ACCEPTED, struct } from "./wire.ts";
+import { NOT_ACCEPTED, struct, UINT64 } from "./wire.ts";
 
 /** A reply of one line, or one that makes itself between `before` and `after`; undefined: nothing is sent. */
 export type Outcome = string | { readonly before: string; readonly body: Body; readonly after: string } | undefined;
@@ -66,6 +66,7 @@ function issueText(issue: v.BaseIssue<unknown>): string {
   if (issue.message.startsWith(NOT_ACCEPTED)) {
     return `Parameter '${name}' does not accept value '${issue.message.slice(NOT_ACCEPTED.length)}'`;
   }
+  if (issue.message === UINT64) return `Parameter '${name}' expects ${UINT64}`;
   return `Invalid parameter type for '${name}', expected: ${issue.message}`;
 }
 

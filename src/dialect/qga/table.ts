@@ -1,6 +1,8 @@
 /** Every command of the QGA framing. */
 import type { Agent } from "../../agent.ts";
+import type { Config } from "../../config/config.ts";
 import type { Guest } from "../../guest.ts";
+import { BCLINUX_COMMANDS } from "./bclinux.ts";
 import type { Command } from "./command.ts";
 import { setUserPassword } from "./commands/accounts.ts";
 import { getDevices } from "./commands/devices.ts";
@@ -68,16 +70,21 @@ export const QGA_COMMANDS: readonly Command[] = [
   syncDelimited,
 ];
 
+const COMMANDS: Readonly<Record<Config["dialect"], readonly Command[]>> = {
+  qga: QGA_COMMANDS,
+  bclinux: [...BCLINUX_COMMANDS, ...QGA_COMMANDS],
+};
+
 /** The commands that such a guest has. */
-export const supportedCommands = (guest: Guest): readonly Command[] =>
-  QGA_COMMANDS.filter((command) => command.supported?.(guest) ?? true);
+export const supportedCommands = (guest: Guest, dialect: Config["dialect"] = "qga"): readonly Command[] =>
+  COMMANDS[dialect].filter((command) => command.supported?.(guest) ?? true);
 
 const known = new WeakMap<Agent, ReadonlyMap<string, Command>>();
 
 function commandMap(agent: Agent): ReadonlyMap<string, Command> {
   let map = known.get(agent);
   if (map === undefined) {
-    map = new Map(supportedCommands(agent.guest).map((command) => [command.name, command]));
+    map = new Map(supportedCommands(agent.guest, agent.config.dialect).map((command) => [command.name, command]));
     known.set(agent, map);
   }
   return map;

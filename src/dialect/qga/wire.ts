@@ -14,9 +14,12 @@ const isInteger = (low: bigint, high: bigint) => (input: unknown) =>
 /** int64: a number when it is safe, otherwise a bigint. */
 export const int64 = v.custom<number | bigint>(isInteger(-(2n ** 63n), 2n ** 63n - 1n), "integer");
 
+/** The one type whose error has a sentence of its own. */
+export const UINT64 = "uint64";
+
 /** uint64: a number when it is safe, otherwise a bigint. Negative numbers wrap, as qemu reads them. */
 export const uint64 = v.pipe(
-  v.custom<number | bigint>(isInteger(-(2n ** 63n), 2n ** 64n - 1n), "uint64"),
+  v.custom<number | bigint>(isInteger(-(2n ** 63n), 2n ** 64n - 1n), UINT64),
   v.transform((value) => (value < 0 ? BigInt.asUintN(64, BigInt(value)) : value)),
 );
 

@@ -1,0 +1,26 @@
+/** The Windows guest: every facet of it that an agent can use. */
+import type { Guest } from "../../src/guest.ts";
+import { clock } from "./clock.ts";
+import { files } from "./files.ts";
+import { identity } from "./identity.ts";
+import { logs } from "./logs.ts";
+import { loop } from "./loop.ts";
+import { network } from "./network.ts";
+import { paths } from "./paths.ts";
+import { ports } from "./ports.ts";
+import { processes } from "./processes.ts";
+import { statistics } from "./statistics.ts";
+
+export const guest: Guest = {
+  os: "windows",
+  loop,
+  ports,
+  processes,
+  files,
+  clock,
+  paths,
+  logs,
+  identity,
+  network,
+  statistics,
+};

@@ -1,0 +1,68 @@
+/** Who may do what: security descriptors that keep users out, and privileges of this process. */
+import { type Pointer, ptr } from "bun:ffi";
+import { advapi32 } from "./advapi32.ts";
+import { check, ERROR, lastError, systemError } from "./errors.ts";
+import { kernel32 } from "./kernel32.ts";
+import { wide } from "./wide.ts";
+
+/** Only the system and administrators, for what is in it too; nothing is inherited from above. */
+const PRIVATE = "D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)";
+const SDDL_REVISION = 1;
+
+/** SECURITY_ATTRIBUTES (minwinbase.h). */
+const ATTRIBUTES = { size: 24, descriptor: 8, inherit: 16 } as const;
+
+let descriptor: Pointer | undefined;
+
+/** A security descriptor that lets only the system and administrators in. It lives as long as the process. @throws SystemError */
+export function privateDescriptor(): Pointer {
+  if (descriptor !== undefined) return descriptor;
+  const out = new BigUint64Array(1);
+  check(
+    advapi32.ConvertStringSecurityDescriptorToSecurityDescriptorW(wide(PRIVATE), SDDL_REVISION, out, null),
+    "ConvertStringSecurityDescriptorToSecurityDescriptorW",
+  );
+  descriptor = Number(out[0]) as Pointer;
+  return descriptor;
+}
+
+function attributes(securityDescriptor: Pointer | 0, inherit: boolean): Buffer {
+  const bytes = Buffer.alloc(ATTRIBUTES.size);
+  bytes.writeUInt32LE(ATTRIBUTES.size, 0);
+  bytes.writeBigUInt64LE(BigInt(securityDescriptor), ATTRIBUTES.descriptor);
+  bytes.writeInt32LE(Number(inherit), ATTRIBUTES.inherit);
+  return bytes;
+}
+
+/** SECURITY_ATTRIBUTES for something that users have no business with. @throws SystemError */
+export const privateSecurity = (): Buffer => attributes(privateDescriptor(), false);
+
+/** SECURITY_ATTRIBUTES for a handle that a child inherits. */
+export const inheritedSecurity = (): Buffer => attributes(0, true);
+
+const TOKEN_QUERY = 8;
+const TOKEN_ADJUST_PRIVILEGES = 0x20;
+const SE_PRIVILEGE_ENABLED = 2;
+/** TOKEN_PRIVILEGES with one entry: count, LUID, attributes. */
+const TOKEN_PRIVILEGES = { size: 16, luid: 4, attributes: 12 } as const;
+
+/** Switches a privilege on that this process has but does not use: `SeShutdownPrivilege`. @throws SystemError */
+export function acquirePrivilege(name: string): void {
+  const token = new BigInt64Array(1);
+  check(
+    advapi32.OpenProcessToken(kernel32.GetCurrentProcess(), TOKEN_QUERY | TOKEN_ADJUST_PRIVILEGES, token),
+    "OpenProcessToken",
+  );
+  try {
+    const wanted = Buffer.alloc(TOKEN_PRIVILEGES.size);
+    wanted.writeUInt32LE(1, 0);
+    const luid = (Number(ptr(wanted)) + TOKEN_PRIVILEGES.luid) as Pointer;
+    check(advapi32.LookupPrivilegeValueW(null, wide(name), luid), "LookupPrivilegeValueW", name);
+    wanted.writeUInt32LE(SE_PRIVILEGE_ENABLED, TOKEN_PRIVILEGES.attributes);
+    check(advapi32.AdjustTokenPrivileges(token[0] ?? 0n, 0, wanted, 0, null, null), "AdjustTokenPrivileges", name);
+    // It succeeds even when the process does not have the privilege.
+    if (lastError() === ERROR.NOT_ALL_ASSIGNED) throw systemError("AdjustTokenPrivileges", ERROR.NOT_ALL_ASSIGNED, name);
+  } finally {
+    kernel32.CloseHandle(token[0] ?? 0n);
+  }
+}
