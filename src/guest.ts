@@ -249,7 +249,7 @@ export interface Files {
   /** Creates an empty file only its owner can read. @throws SystemError */
   touch(path: string): void;
   exists(path: string): boolean;
-  /** The names in a directory; none when it is not there. */
+  /** The names in a directory; none when it is not there. @throws SystemError */
   names?(directory: string): readonly string[];
   /** @throws SystemError */
   remove(path: string): void;
@@ -270,8 +270,9 @@ export interface DefaultPaths {
   readonly pidfile: string;
   readonly statedir: string;
   readonly fsfreezeHook: string;
-  /** Where the oVirt guest agent has its files on this system. */
-  readonly ovirt?: { readonly configFile: string; readonly hooks: string };
+  /** The oVirt guest agent's settings, and the directory of its hooks. */
+  readonly ovirtConfigFile?: string;
+  readonly ovirtHooks?: string;
 }
 
 /** A file that log lines are added to. */

@@ -1,6 +1,6 @@
 /** Files: handles as guest-file-* wants them, and the small files that the agent keeps for itself. */
 import { ptr } from "bun:ffi";
-import { existsSync, readFileSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
 import { constants } from "node:os";
 import { type Files, type OpenFile, type OpenMode, SystemError } from "../../src/guest.ts";
 import { check, cstring, EINTR, errno, libc, systemError } from "./libc.ts";
@@ -114,5 +114,6 @@ export const files: Files = {
     }),
   touch: (path) => viaNode("open", path, () => writeFileSync(path, "", { mode: 0o600, flag: "a" })),
   exists: existsSync,
+  names: (directory) => (existsSync(directory) ? viaNode("readdir", directory, () => readdirSync(directory)) : []),
   remove: (path) => viaNode("unlink", path, () => unlinkSync(path)),
 };

@@ -6,5 +6,6 @@ export const paths: DefaultPaths = {
   pidfile: "/var/run/qemu-ga.pid",
   statedir: "/var/run",
   fsfreezeHook: "/etc/qemu/fsfreeze-hook",
-  ovirt: { configFile: "/etc/ovirt-guest-agent.conf", hooks: "/etc/ovirt-guest-agent/hooks.d" },
+  ovirtConfigFile: "/etc/ovirt-guest-agent.conf",
+  ovirtHooks: "/etc/ovirt-guest-agent/hooks.d",
 };

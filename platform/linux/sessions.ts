@@ -3,11 +3,17 @@ import { existsSync, readdirSync } from "node:fs";
 import type { LoggedInUser } from "../../src/guest.ts";
 import { contentOf, textOf } from "./whole-file.ts";
 
-/** struct utmpx; what differs is the type of the times. */
 const RECORD = { type: 0, line: 8, user: 44, textSize: 32 } as const;
-const COMPACT = { seconds: 340, size: 384 } as const;
-const WIDE = { seconds: 344, size: 400 } as const;
-type Layout = typeof COMPACT | typeof WIDE;
+
+/** struct utmpx; what differs is the type of the times. */
+export interface UtmpLayout {
+  readonly timeSize: 4 | 8;
+  /** Where the seconds start; the microseconds follow. */
+  readonly seconds: number;
+  readonly size: number;
+}
+export const COMPACT: UtmpLayout = { timeSize: 4, seconds: 340, size: 384 };
+export const WIDE: UtmpLayout = { timeSize: 8, seconds: 344, size: 400 };
 
 const USER_PROCESS = 7;
 
@@ -22,13 +28,13 @@ function textAt(file: Buffer, start: number): string {
 }
 
 /** The records of user sessions, in the file's order; an incomplete record at its end is passed over. */
-export function parseUtmp(file: Buffer, layout: Layout): LoggedInUser[] {
+export function parseUtmp(file: Buffer, layout: UtmpLayout): LoggedInUser[] {
   const found: LoggedInUser[] = [];
   for (let at = 0; at + layout.size <= file.byteLength; at += layout.size) {
     if (file.readInt16LE(at + RECORD.type) !== USER_PROCESS) continue;
     const time = at + layout.seconds;
     const [seconds, microseconds] =
-      layout === COMPACT
+      layout.timeSize === 4
         ? [file.readUInt32LE(time), file.readInt32LE(time + 4)]
         : [Number(file.readBigInt64LE(time)), Number(file.readBigInt64LE(time + 8))];
     found.push({

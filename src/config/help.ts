@@ -31,9 +31,9 @@ function forms({ short, long, argument, placeholder = "" }: DescribedOption): st
  * One paragraph for each option.
  * @param facts what stands for `{name}` in the texts
  */
-export function describeOptions(options: readonly DescribedOption[], facts: Readonly<Record<string, string>>): string {
+export function describeOptions(options: readonly DescribedOption[], facts: Readonly<Record<string, unknown>>): string {
   const lines = options.flatMap((option) => {
-    const text = option.help.replace(/\{(\w+)\}/g, (name, fact: string) => facts[fact] ?? name);
+    const text = option.help.replace(/\{(\w+)\}/g, (name, fact: string) => String(facts[fact] ?? name));
     const help = wrap(text, WIDTH - INDENT).map((line) => " ".repeat(INDENT) + line);
     const form = forms(option);
     if (form.length > INDENT - 2) return [form, ...help];

@@ -140,7 +140,7 @@ const COMMANDS: readonly (readonly [string, Json | undefined, { [member: string]
   ["guest-exec", { path: "sh", arg: ["-c", "exit 255"] }],
   ["guest-exec", { path: "sh", arg: ["-c", "kill -TERM $$"], "capture-output": true }],
   ["guest-exec", { path: "sh", arg: ["-c", "kill -SEGV $$"] }],
-  ["guest-exec", { path: "sh", arg: ["-c", "(sleep 0.3; echo late) & echo early"], "capture-output": "merged" }],
+  ["guest-exec", { path: "sh", arg: ["-c", "(sleep 0.3; echo late) & echo early"], "capture-output": true }],
   ["guest-exec", { path: "sh", arg: ["-c", "exec >&- 2>&-; sleep 0.2; exit 4"], "capture-output": true }],
   ["guest-exec", { path: "sh", arg: ["-c", "cat; echo $#", "x", "", "a b", "\u00e9"], "capture-output": true, "input-data": "" }],
   ["guest-exec", { path: "sh", arg: ["-c", "exit 0"], "input-data": Buffer.alloc(300_000).toString("base64") }],

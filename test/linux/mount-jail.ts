@@ -185,16 +185,20 @@ export async function makeJail(more: readonly GuestFile[] = []): Promise<MountJa
       return agent;
     },
     async [Symbol.asyncDispose]() {
-      for (const { client, kill, exited } of agents) {
+      // A filesystem that stays frozen would outlive even its namespace.
+      const thawAll = async (): Promise<void> => {
+        for (const { major, mountpoint } of mounts(holder.pid)) {
+          if (major !== 0) await inJail(`fsfreeze --unfreeze '${mountpoint}'`);
+        }
+      };
+      for (const { client, kill } of agents) {
         client.close();
         kill("SIGKILL");
-        await exited;
       }
-      // A filesystem that stays frozen would outlive even its namespace.
-      for (const { major, mountpoint } of mounts(holder.pid)) {
-        if (major === 0) continue;
-        for (let thaws = 0; thaws < 5; thaws++) await inJail(`fsfreeze --unfreeze '${mountpoint}'`);
-      }
+      // An agent that hangs in a freeze ends only when what it waits for is thawed; what it froze then comes after.
+      await thawAll();
+      for (const { exited } of agents) await exited;
+      await thawAll();
       for (const { major, mountpoint } of mounts(holder.pid).reverse()) {
         if (major !== 0) await inJail(`umount '${mountpoint}'`);
       }

@@ -248,7 +248,7 @@ describeWith("facts of the guest, against the real agent", available, () => {
     });
 
     test.each([-1, -1_000_000_000_000, 3_155_760_000_000_000_000n, 2n ** 63n - 1n])("no time: %p", async (time) => {
-      expect(pair.ours.call("guest-set-time", { time })).rejects.toThrow("GenericError: Invalid time");
+      await expect(pair.ours.call("guest-set-time", { time })).rejects.toThrow("GenericError: Invalid time");
     });
   });
 

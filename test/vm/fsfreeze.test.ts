@@ -19,7 +19,7 @@ n=0
 while [ ! -e /run/stop ]; do
   n=$((n + 1))
   echo $n >>"$1/numbers" && sync "$1/numbers" || exit 1
-  echo $n >"/run/written.$2"
+  echo $n >"/run/$2.new" && mv "/run/$2.new" "/run/written.$2"
 done
 `;
 
@@ -97,6 +97,8 @@ describeWith("freezing in a VM", await vmAvailability(compiledAgent), () => {
     const codes = await underLoad(async () => {
       await Bun.sleep(1000);
       expect(await freeze(agent)).toBe(2);
+      // What was made safe just before may still have to be reported.
+      await Bun.sleep(500);
       for (const name of ["data", "logs"]) before[name] = await written(name);
       await Bun.sleep(1000);
       // The writers stand still.
@@ -112,14 +114,18 @@ describeWith("freezing in a VM", await vmAvailability(compiledAgent), () => {
       expect(await vm.guest(`cat /mnt/${name}/numbers`)).toBe(numbersUpTo(last));
     }
 
-    expect(await run(["e2fsck", "-fn", copies.data])).toMatchObject({ exitCode: 0 });
-    expect(await run(["xfs_repair", "-n", copies.logs])).toMatchObject({ exitCode: 0 });
     for (const [name, copy] of Object.entries(copies)) {
       const found = await numbersIn(copy, name === "logs" ? "xfs" : "ext4");
       // The writer may have been between its write and its report.
       expect([numbersUpTo(before[name]!), numbersUpTo(before[name]! + 1)]).toContain(found);
-      await rm(copy);
     }
+    expect(await run(["e2fsck", "-fn", copies.data])).toMatchObject({ exitCode: 0 });
+    // XFS keeps its log open while frozen and counts free blocks only when it is replayed, as the first mount does.
+    const unreplayed = await run(["xfs_repair", "-n", copies.logs]);
+    expect(unreplayed.stderr.split("\n").filter((line) => /bad|corrupt|would|inconsistent/.test(line))).toEqual([]);
+    await mustRun(["unshare", "-m", "sh", "-c", 'mount -o loop,nouuid "$1" /mnt && umount /mnt', "sh", copies.logs]);
+    expect(await run(["xfs_repair", "-n", copies.logs])).toMatchObject({ exitCode: 0 });
+    for (const copy of Object.values(copies)) await rm(copy);
   });
 
   test("a hundred freezes and thaws under load", async () => {
@@ -191,11 +197,10 @@ describeWith("freezing in a VM", await vmAvailability(compiledAgent), () => {
     await isWritable("/mnt/data");
 
     await hookIs('[ "$1" = thaw ] || sleep 100');
-    const hanging = freeze(hooked);
-    const failure = expect(hanging).rejects.toMatchObject({
+    const refusal = freeze(hooked).catch((error: unknown) => error);
+    expect(await within(refusal, 10_000, () => "the hook was not given up")).toMatchObject({
       desc: "child process has failed to execute fsfreeze hook: killed after its time limit",
     });
-    await within(failure, 10_000, () => "the hook was not given up");
     expect(await status(hooked)).toBe("thawed");
     await isWritable("/mnt/data");
     expect(await vm.guest("cat /run/hook.log; pgrep -f 'sleep 100' || echo gone")).toBe("freeze\nthaw\ngone");
