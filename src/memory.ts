@@ -1,17 +1,21 @@
 /** Keeps the heap small: strings that pass through on the bulk path are garbage at once. */
-import { edenGC, fullGC } from "bun:jsc";
+import { fullGC } from "bun:jsc";
 import type { Loop } from "./guest.ts";
 
-/** So much may pass before the young garbage is collected (a tenth of a millisecond). */
-const EDEN_BYTES = 1024 * 1024;
-/** Quiet time after work before everything is collected once. */
+/**
+ * So much garbage may pass before it is collected. Only a full collection frees the strings at once; the young one
+ * leaves them to a sweep that comes when their cells are needed again.
+ */
+const COLLECT_BYTES = 2 * 1024 * 1024;
+/** Quiet time after work before memory is given back to the system. */
 const QUIET_MS = 500;
-/** Work below which a full collection is not worth its wakeup. */
+/** Work below which giving back is not worth its wakeup. */
 const WORTHWHILE_BYTES = 256 * 1024;
 
-let sinceEden = 0;
-let sinceFull = 0;
+let sinceCollection = 0;
+let sinceQuiet = 0;
 let waiting = false;
+let busy = false;
 let loop: Loop | undefined;
 
 /** Says on which loop to wait for a quiet moment. */
@@ -21,28 +25,26 @@ export function tidyOn(theLoop: Loop): void {
 
 /** Says that `bytes` of garbage were made. */
 export function spent(bytes: number): void {
-  sinceEden += bytes;
-  sinceFull += bytes;
-  if (sinceEden >= EDEN_BYTES) {
-    sinceEden = 0;
-    edenGC();
+  busy = true;
+  sinceCollection += bytes;
+  sinceQuiet += bytes;
+  if (sinceCollection >= COLLECT_BYTES) {
+    sinceCollection = 0;
+    fullGC();
   }
-  if (waiting || sinceFull < WORTHWHILE_BYTES || loop === undefined) return;
-  waiting = true;
-  loop.after(QUIET_MS, tidy);
+  if (waiting || sinceQuiet < WORTHWHILE_BYTES || loop === undefined) return;
+  waitForQuiet(loop);
 }
 
-function tidy(): void {
-  waiting = false;
-  if (sinceFull >= WORTHWHILE_BYTES * 4 && sinceEden > 0) {
-    // Still at work: look again later.
-    sinceFull = WORTHWHILE_BYTES;
-    sinceEden = 0;
-    spent(0);
-    return;
-  }
-  sinceFull = 0;
-  sinceEden = 0;
-  fullGC();
-  Bun.shrink();
+function waitForQuiet(on: Loop): void {
+  waiting = true;
+  busy = false;
+  on.after(QUIET_MS, () => {
+    if (busy) return waitForQuiet(on);
+    waiting = false;
+    sinceQuiet = 0;
+    sinceCollection = 0;
+    fullGC();
+    Bun.shrink();
+  });
 }

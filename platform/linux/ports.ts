@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import { type Listener, type Port, type PortEvents, type Ports, SystemError } from "../../src/guest.ts";
 import { check, cstring, EAGAIN, ECONNRESET, EINTR, EPIPE, errno, libc, systemError } from "./libc.ts";
-import { EPOLLIN, EPOLLOUT, EPOLLRDHUP, rewatchFd, unwatchFd, watchFd } from "./loop.ts";
+import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, rewatchFd, unwatchFd, watchFd } from "./loop.ts";
 import { makeRaw } from "./tty.ts";
 
 const O_RDWR = 0o2;
@@ -43,6 +43,8 @@ function descriptorPort(input: number, output: number, nature: Nature): Port {
   let events: PortEvents | undefined;
   let waitingForRoom = false;
   let drained = false;
+  /** Whether the last event came with the end of the stream, which no event of its own will tell. */
+  let ending = false;
   const interest = EPOLLIN | EPOLLRDHUP;
 
   const ready = (mask: number): void => {
@@ -53,6 +55,7 @@ function descriptorPort(input: number, output: number, nature: Nature): Port {
     }
     if (mask & ~EPOLLOUT) {
       drained = false;
+      ending = (mask & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) !== 0;
       events?.readable();
     }
   };
@@ -70,7 +73,7 @@ function descriptorPort(input: number, output: number, nature: Nature): Port {
     read(into) {
       const count = Number(libc.read(input, into, into.byteLength));
       if (count > 0) {
-        drained = nature.shortReadDrains && count < into.byteLength;
+        drained = nature.shortReadDrains && !ending && count < into.byteLength;
         return count;
       }
       if (count === 0) return -1;

@@ -1,6 +1,6 @@
 /** Who is logged in: utmp(5), or the login manager's own records where the system keeps no utmp any more. */
-import { existsSync, readdirSync } from "node:fs";
 import type { LoggedInUser } from "../../src/guest.ts";
+import { namesIn } from "./directory.ts";
 import { contentOf, textOf } from "./whole-file.ts";
 
 const RECORD = { type: 0, line: 8, user: 44, textSize: 32 } as const;
@@ -60,7 +60,7 @@ export function parseLogindSession(text: string): LoggedInUser | undefined {
 const LOGIND = "/run/systemd/sessions";
 
 function logindSessions(): LoggedInUser[] | undefined {
-  const names = listing(LOGIND);
+  const names = namesIn(LOGIND);
   if (names === undefined) return undefined;
   const found: LoggedInUser[] = [];
   for (const name of names) {
@@ -70,16 +70,6 @@ function logindSessions(): LoggedInUser[] | undefined {
     if (session !== undefined) found.push(session);
   }
   return found.sort((left, right) => left.loginTime - right.loginTime);
-}
-
-function listing(path: string): string[] | undefined {
-  // An exception costs more than all else that is done here.
-  if (!existsSync(path)) return undefined;
-  try {
-    return readdirSync(path);
-  } catch {
-    return undefined;
-  }
 }
 
 function utmpSessions({ path, layout }: typeof UTMP | typeof UTMPS): LoggedInUser[] | undefined {

@@ -15,6 +15,8 @@ export const advapi32 = dlopen("advapi32.dll", {
   ControlService: { args: ["i64", "u32", "ptr"], returns: "i32" },
   DeleteService: { args: ["i64"], returns: "i32" },
   InitiateSystemShutdownExW: { args: ["ptr", "ptr", "u32", "i32", "i32", "u32"], returns: "i32" },
+  ConvertSidToStringSidW: { args: ["ptr", "ptr"], returns: "i32" },
+  LookupAccountNameW: { args: ["ptr", "ptr", "ptr", "ptr", "ptr", "ptr", "ptr"], returns: "i32" },
   LookupPrivilegeValueW: { args: ["ptr", "ptr", "ptr"], returns: "i32" },
   OpenProcessToken: { args: ["i64", "u32", "ptr"], returns: "i32" },
   OpenSCManagerW: { args: ["ptr", "ptr", "u32"], returns: handle },

@@ -1,6 +1,8 @@
 /** The Windows guest: every facet of it that an agent can use. */
 import type { Guest } from "../../src/guest.ts";
+import { accounts } from "./accounts.ts";
 import { clock } from "./clock.ts";
+import { devices } from "./devices.ts";
 import { files } from "./files.ts";
 import { identity } from "./identity.ts";
 import { logs } from "./logs.ts";
@@ -8,8 +10,11 @@ import { loop } from "./loop.ts";
 import { network } from "./network.ts";
 import { paths } from "./paths.ts";
 import { ports } from "./ports.ts";
+import { power } from "./power.ts";
 import { processes } from "./processes.ts";
 import { statistics } from "./statistics.ts";
+import { storage } from "./storage.ts";
+import { vcpus } from "./vcpus.ts";
 
 export const guest: Guest = {
   os: "windows",
@@ -23,4 +28,9 @@ export const guest: Guest = {
   identity,
   network,
   statistics,
+  storage,
+  vcpus,
+  power,
+  accounts,
+  devices,
 };

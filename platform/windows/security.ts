@@ -14,17 +14,40 @@ const ATTRIBUTES = { size: 24, descriptor: 8, inherit: 16 } as const;
 
 let descriptor: Pointer | undefined;
 
-/** A security descriptor that lets only the system and administrators in. It lives as long as the process. @throws SystemError */
-export function privateDescriptor(): Pointer {
-  if (descriptor !== undefined) return descriptor;
+/** A security descriptor from its text (SDDL). It is to be freed by LocalFree. @throws SystemError */
+function descriptorOf(text: string): Pointer {
   const out = new BigUint64Array(1);
   check(
-    advapi32.ConvertStringSecurityDescriptorToSecurityDescriptorW(wide(PRIVATE), SDDL_REVISION, out, null),
+    advapi32.ConvertStringSecurityDescriptorToSecurityDescriptorW(wide(text), SDDL_REVISION, out, null),
     "ConvertStringSecurityDescriptorToSecurityDescriptorW",
   );
-  descriptor = Number(out[0]) as Pointer;
+  return Number(out[0]) as Pointer;
+}
+
+/** A security descriptor that lets only the system and administrators in; it lives as long as the process. */
+function privateDescriptor(): Pointer {
+  descriptor ??= descriptorOf(PRIVATE);
   return descriptor;
 }
+
+const DACL_SECURITY_INFORMATION = 4;
+const PROTECTED_DACL_SECURITY_INFORMATION = 0x80000000;
+
+/** Says who may use a file or directory. @param text as SDDL. @throws SystemError */
+export function setDescriptor(path: string, text: string): void {
+  const made = descriptorOf(text);
+  const set = advapi32.SetFileSecurityW(
+    wide(path),
+    (DACL_SECURITY_INFORMATION | PROTECTED_DACL_SECURITY_INFORMATION) >>> 0,
+    made,
+  );
+  const code = lastError();
+  kernel32.LocalFree(made);
+  if (set === 0) throw systemError("SetFileSecurityW", code, path);
+}
+
+/** Closes a directory, and what will be made in it, to everybody but the system and administrators. @throws SystemError */
+export const closeToUsers = (path: string): void => setDescriptor(path, PRIVATE);
 
 function attributes(securityDescriptor: Pointer | 0, inherit: boolean): Buffer {
   const bytes = Buffer.alloc(ATTRIBUTES.size);

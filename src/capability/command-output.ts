@@ -2,9 +2,6 @@
 import { type ExitStatus, type Guest, SystemError } from "../guest.ts";
 import { spent } from "../memory.ts";
 
-/** Printed output; the rest of a longer one is dropped, as guest-exec does. */
-const MAX_OUTPUT = 16 * 1024 * 1024;
-
 export interface CommandOutput {
   /** Standard output, without the newline at its end; bytes that are not UTF-8 become U+FFFD. */
   readonly text: string;
@@ -15,20 +12,22 @@ export interface CommandOutput {
 const withoutNewline = (text: string): string => text.replace(/\r?\n$/, "");
 
 /**
- * @param seconds after which the program is killed, with all it has started
+ * @param limits seconds after which the program is killed, with all it has started; MiB of output, of which the rest is
+ * dropped
  * @throws SystemError when it cannot be started
  */
-export function commandOutput(guest: Guest, argv: readonly string[], seconds: number): Promise<CommandOutput> {
+export function commandOutput(guest: Guest, argv: readonly string[], limits: { readonly seconds: number; readonly mebibytes: number }): Promise<CommandOutput> {
   const { promise, resolve, reject } = Promise.withResolvers<CommandOutput>();
   const slices: Uint8Array[] = [];
   let length = 0;
+  const longest = limits.mebibytes * 1024 * 1024;
   try {
     guest.processes.spawn(
-      { argv, stdout: "pipe", stderr: "null", timeout: seconds * 1000 },
+      { argv, stdout: "pipe", stderr: "null", timeout: limits.seconds * 1000 },
       {
         output(_stream, bytes) {
-          if (length === MAX_OUTPUT) return;
-          const slice = Uint8Array.from(bytes.subarray(0, MAX_OUTPUT - length));
+          if (length === longest) return;
+          const slice = Uint8Array.from(bytes.subarray(0, longest - length));
           length += slice.byteLength;
           slices.push(slice);
         },

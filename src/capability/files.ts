@@ -5,12 +5,6 @@ import { Base64Error, decodeBase64, decodedRoom } from "../framing/base64.ts";
 import { type Guest, type OpenFile, type OpenMode, SystemError } from "../guest.ts";
 import { spent } from "../memory.ts";
 
-export interface ReadResult {
-  readonly count: number;
-  readonly "buf-b64": string;
-  readonly eof: boolean;
-}
-
 /** Takes base64 as it arrives and writes it to a file. */
 export interface Writer {
   slice(bytes: Buffer, start: number, end: number): void;
@@ -26,8 +20,8 @@ export interface Writer {
 export interface FileHandles {
   open(path: string, mode: OpenMode): number;
   close(handle: number | bigint): void;
-  /** A small read as a value, a large one as a reply that is made while it is sent. */
-  read(handle: number | bigint, count: number | bigint): ReadResult | Body;
+  /** The reply, `{"count": 3, "buf-b64": "YWJj", "eof": false}`, which is made while it is sent. */
+  read(handle: number | bigint, count: number | bigint): Body;
   write(handle: number | bigint, base64: string, count: number | bigint | undefined): number;
   /** Begins a write whose data is still to come. */
   writer(handle: number | bigint): Writer;
@@ -44,11 +38,18 @@ interface Entry {
   failed?: SystemError | undefined;
 }
 
+/** Bytes read at once, as base64. */
+interface Slice {
+  readonly base64: string;
+  /** How many bytes. */
+  readonly count: number;
+}
+
 /** The most that one request may read. */
 const MAX_READ = 48 * 1024 * 1024;
 /** Bytes read at once: a multiple of 3, so that slices of base64 join without padding. */
 const SLICE = 96 * 1024;
-const PADDING = 0x3d;
+const LINE_FEED = 0x0a;
 /** Room in a reply around the data. */
 const FRAME = 128;
 
@@ -107,15 +108,29 @@ export function createFileHandles(guest: Guest, nextHandle: () => number, frozen
   };
 
   /** Reads a slice and gives it as base64. */
-  const readSlice = (entry: Entry, size: number): { readonly base64: string; readonly count: number } => {
+  const readSlice = (entry: Entry, size: number): Slice => {
     raw ??= Buffer.allocUnsafeSlow(SLICE);
     const count = entry.file.read(raw, 0, size);
     spent(count * 2);
     return { base64: raw.toString("base64", 0, count), count };
   };
 
-  /** A read of more than one slice; the first was made already, so that its errors could be reported. */
-  const longRead = (entry: Entry, wanted: number, first: { base64: string; count: number }): Body => {
+  /** A read of one slice. */
+  const shortRead = (count: number, first: Slice): Body => {
+    let over = false;
+    return {
+      kind: "body",
+      next(into, start) {
+        if (over) return 0;
+        over = true;
+        const eof = first.count < count;
+        return into.write(`{"count": ${first.count}, "buf-b64": "${first.base64}", "eof": ${eof}}`, start, "latin1");
+      },
+    };
+  };
+
+  /** A read of several slices; the first was made already, so that its errors could be reported. */
+  const longRead = (entry: Entry, wanted: number, first: Slice): Body => {
     let total = first.count;
     let pending: string | undefined = first.base64;
     let eof = first.count < SLICE;
@@ -168,13 +183,18 @@ export function createFileHandles(guest: Guest, nextHandle: () => number, frozen
 
   const createWriter = (entry: Entry): Writer => {
     let written = 0;
-    /** Characters that do not make a group of four yet, or might be the last group. */
-    let carry = "";
+    /** Characters that do not make a group of four yet. */
+    const group = Buffer.alloc(4);
+    let grouped = 0;
+    let padded = false;
     let failure: Error | undefined;
     const attempt = (text: string): void => {
+      if (failure !== undefined) return;
       try {
         if (!entry.open || frozen()) throw new Base64Error("the write was interrupted");
-        const { bytes, count } = decode(text);
+        // Only the last group may be padded.
+        const { bytes, count } = decode(padded ? "=" : text);
+        padded = text.endsWith("=");
         writeAll(entry.file, bytes, count, written);
         written += count;
       } catch (error) {
@@ -182,21 +202,24 @@ export function createFileHandles(guest: Guest, nextHandle: () => number, frozen
         failure = error;
       }
     };
+    const attemptGroup = (): void => {
+      attempt(group.toString("latin1", 0, grouped));
+      grouped = 0;
+    };
     return {
       slice(bytes, from, to) {
-        if (failure !== undefined) return;
-        const fresh = bytes.toString("latin1", from, to);
-        const text = fresh.includes("\n") ? carry + fresh.replaceAll("\n", "") : carry + fresh;
-        const groups = text.length - (text.length % 4);
-        // A padded group must be the last one: it waits until that is known.
-        const whole = text.charCodeAt(groups - 1) === PADDING ? groups - 4 : groups;
-        carry = text.slice(whole);
-        if (carry.length > 8) attempt("=");
-        else if (whole > 0) attempt(text.slice(0, whole));
+        // A line feed was escaped, and comes alone.
+        if (to - from === 1 && bytes[from] === LINE_FEED) return;
+        let at = from;
+        while (grouped > 0 && grouped < 4 && at < to) group[grouped++] = bytes[at++]!;
+        if (grouped === 4) attemptGroup();
+        const whole = to - ((to - at) % 4);
+        if (whole > at) attempt(bytes.toString("latin1", at, whole));
+        for (at = whole; at < to; at++) group[grouped++] = bytes[at]!;
       },
       abort: () => soFar(written),
       finish(count) {
-        if (failure === undefined && carry !== "") attempt(carry);
+        if (failure === undefined && grouped > 0) attemptGroup();
         if (failure instanceof Base64Error) throw new Base64Error(`${failure.message}${soFar(written)}`);
         if (failure !== undefined) throw failure;
         if (count === undefined || BigInt(count) === BigInt(written)) return written;
@@ -231,8 +254,7 @@ export function createFileHandles(guest: Guest, nextHandle: () => number, frozen
         throw error;
       }
       const slice = readSlice(entry, Math.min(count, SLICE));
-      if (count <= SLICE) return { count: slice.count, "buf-b64": slice.base64, eof: slice.count < count };
-      return longRead(entry, count, slice);
+      return count <= SLICE ? shortRead(count, slice) : longRead(entry, count, slice);
     },
     write(handle, base64, count) {
       const entry = find(handle);

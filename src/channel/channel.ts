@@ -5,8 +5,12 @@ import { createOutbox, type Outbox } from "./outbox.ts";
 import type { Session } from "./session.ts";
 
 export interface ChannelEvents {
-  /** Makes the session of a host. */
-  session(outbox: Outbox, resume: () => void): Session;
+  /**
+   * Makes the session of a host.
+   * @param resume asks for a turn: what is in the outbox is sent, and reading goes on
+   * @param enough asked after each message: whether the others should have their turn first
+   */
+  session(outbox: Outbox, resume: () => void, enough: () => boolean): Session;
   /** The port is of no use any more; it was closed. */
   ended(reason: SystemError | undefined): void;
 }
@@ -15,18 +19,34 @@ export interface ChannelEvents {
 const READ_SIZE = 256 * 1024;
 const incoming = Buffer.allocUnsafeSlow(READ_SIZE);
 
-/** Serves a port until it fails or its host goes. @returns closes it */
-export function serve(port: Port, loop: Loop, events: ChannelEvents): () => void {
+/** So long a session works on its messages before the others have their turn. */
+const TURN_MS = 0.05;
+/** When the turn that is on has begun: there is only one at a time. */
+let turnBegan = 0;
+/** Alone, a channel need not stop for others. */
+let channelsOpen = 0;
+const enough = (): boolean => channelsOpen > 1 && performance.now() - turnBegan > TURN_MS;
+
+export interface Channel {
+  /** Tells the host that the agent ends. */
+  farewell(): void;
+}
+
+/** Serves a port until it fails or its host goes. */
+export function serve(port: Port, loop: Loop, events: ChannelEvents): Channel {
   let open = true;
-  /** What a paused session left over. */
+  /** What a paused session, or one that had its turn, left over, from `leftAt` on. */
   let leftover: Buffer | undefined;
+  let leftAt = 0;
   let scheduled = false;
 
   const end = (reason: SystemError | undefined): void => {
     if (!open) return;
     open = false;
+    channelsOpen--;
     outbox.clear();
     session.reset();
+    session.ended?.();
     port.close();
     events.ended(reason);
   };
@@ -38,9 +58,16 @@ export function serve(port: Port, loop: Loop, events: ChannelEvents): () => void
     if (!port.persistent) end(undefined);
   };
 
-  const feed = (bytes: Buffer, length: number): void => {
-    const stopped = session.push(bytes, 0, length);
-    if (stopped < length) leftover = Buffer.from(bytes.subarray(stopped, length));
+  const feed = (bytes: Buffer, start: number, length: number): void => {
+    turnBegan = performance.now();
+    const stopped = session.push(bytes, start, length);
+    if (bytes === leftover) {
+      leftAt = stopped;
+      if (stopped === length) leftover = undefined;
+    } else if (stopped < length) {
+      leftover = Buffer.from(bytes.subarray(stopped, length));
+      leftAt = 0;
+    }
   };
 
   const later = (): void => {
@@ -57,14 +84,12 @@ export function serve(port: Port, loop: Loop, events: ChannelEvents): () => void
     outbox.flush();
     if (session.paused()) return;
     if (leftover !== undefined) {
-      const rest = leftover;
-      leftover = undefined;
-      feed(rest, rest.byteLength);
+      feed(leftover, leftAt, leftover.byteLength);
     } else {
       const count = port.read(incoming);
       if (count < 0) return hostGone();
       if (count === 0) return;
-      feed(incoming, count);
+      feed(incoming, 0, count);
     }
     if (!open) return;
     outbox.flush();
@@ -82,7 +107,18 @@ export function serve(port: Port, loop: Loop, events: ChannelEvents): () => void
   };
 
   const outbox = createOutbox(port);
-  const session = events.session(outbox, later);
+  const session = events.session(outbox, later, enough);
   port.watch({ readable: turn, writable: turn });
-  return () => end(undefined);
+  channelsOpen++;
+  return {
+    farewell() {
+      if (!open) return;
+      try {
+        session.farewell?.();
+        outbox.flush();
+      } catch (error) {
+        if (!(error instanceof SystemError)) throw error;
+      }
+    },
+  };
 }

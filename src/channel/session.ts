@@ -6,4 +6,8 @@ export interface Session {
   paused(): boolean;
   /** The host has gone: what was half read or half done is forgotten. */
   reset(): void;
+  /** The agent is about to end: the host's last chance to hear something. */
+  farewell?(): void;
+  /** The channel is over, and no call follows. */
+  ended?(): void;
 }

@@ -10,7 +10,8 @@ import {
   parseKeyFile,
   printKeyFile,
 } from "./keyfile.ts";
-import { ALL_OPTIONS, type DIALECTS, type LOG_FORMATS, type METHODS, OPTIONS, type Option } from "./options.ts";
+import { portPathOf } from "./known-ports.ts";
+import { ALL_OPTIONS, DEFAULT_COMMAND, type DialectName, type LOG_FORMATS, type METHODS, OPTIONS, type Option } from "./options.ts";
 
 export type Method = (typeof METHODS)[number];
 
@@ -34,7 +35,25 @@ export interface Config {
   readonly allowRpcs: readonly string[];
   /** Seconds after which a freeze ends by itself; undefined means never. */
   readonly fsfreezeTimeout?: number;
-  readonly dialect: (typeof DIALECTS)[number];
+  readonly dialect: DialectName;
+  /** Calls switched on that are off by default. */
+  readonly enableRpcs: readonly string[];
+  /** Seconds that a command of an EayunStack host may take. */
+  readonly commandTimeout: number;
+  /** MiB of what it prints that are kept. */
+  readonly commandOutput: number;
+  /** The ways to hosts that were named; none when nothing was, and every known port is served. */
+  readonly channels: readonly ChannelConfig[];
+}
+
+/** One way to a host. */
+export interface ChannelConfig {
+  /** Of its section; undefined for the one that flags and `[general]` are about. */
+  readonly name?: string;
+  readonly method: Method;
+  /** Undefined only for a socket that the service manager handed over. */
+  readonly path?: string;
+  readonly dialect: DialectName;
 }
 
 /** A setting that cannot be used; the message names the place and the reason. */
@@ -44,6 +63,8 @@ export class ConfigError extends Error {
 
 /** A setting as text, and where it stands. */
 interface Given {
+  /** The section `[channel NAME]` that it belongs to; undefined for the agent itself. */
+  readonly channel?: string;
   readonly option: Option;
   readonly text: string;
   readonly place: string;
@@ -57,8 +78,11 @@ export interface Surroundings {
   readonly activated: Method | undefined;
 }
 
-/** Every setting stands in this group. */
+/** The settings of the agent stand in this group. */
 const GROUP = "general";
+/** Those of one more way to a host. */
+const CHANNEL_GROUP = /^channel (.+)$/;
+const CHANNEL_OPTIONS: readonly Option[] = [OPTIONS.method, OPTIONS.path, OPTIONS.dialect];
 const FLAG_GIVEN = "true";
 
 const keysOf = (option: Option): readonly (string | undefined)[] =>
@@ -69,11 +93,15 @@ const optionOfKey = (key: string): Option | undefined => ALL_OPTIONS.find((optio
 function readEntry(entry: KeyFileEntry, path: string): Given {
   const place = `${path}:${entry.line}: [${entry.group}] ${entry.key}`;
   const option = optionOfKey(entry.key);
-  if (option === undefined) throw new ConfigError(`${place}: there is no such key`);
+  const channel = CHANNEL_GROUP.exec(entry.group)?.[1];
+  if (option === undefined || (channel !== undefined && !CHANNEL_OPTIONS.includes(option))) {
+    throw new ConfigError(`${place}: there is no such key`);
+  }
+  const owner = channel === undefined ? {} : { channel };
   // What reads a file as UTF-8 leaves this character where it was not.
   if (entry.raw.includes("\ufffd")) throw new ConfigError(`${place}: the value is not UTF-8`);
   try {
-    return { option, text: option.argument === "none" ? entry.raw : keyFileString(entry.raw), place };
+    return { ...owner, option, text: option.argument === "none" ? entry.raw : keyFileString(entry.raw), place };
   } catch (error) {
     if (!(error instanceof KeyFileValueError)) throw error;
     throw new ConfigError(`${place}: ${error.message}`);
@@ -81,7 +109,7 @@ function readEntry(entry: KeyFileEntry, path: string): Given {
 }
 
 /**
- * The settings of a config file. Groups other than `[general]` are not the agent's.
+ * The settings of a config file. Groups other than `[general]` and `[channel NAME]` are not the agent's.
  * @param path for the messages
  * @throws ConfigError
  */
@@ -93,7 +121,7 @@ export function readConfigFile(text: string, path: string): Given[] {
     if (!(error instanceof KeyFileError)) throw error;
     throw new ConfigError(`${path}:${error.line}: ${error.message}`);
   }
-  return entries.filter(({ group }) => group === GROUP).map((entry) => readEntry(entry, path));
+  return entries.filter(({ group }) => group === GROUP || CHANNEL_GROUP.test(group)).map((entry) => readEntry(entry, path));
 }
 
 /** The settings of the command line. */
@@ -108,21 +136,38 @@ export function readOptions(found: readonly FoundOption<Option>[], paths: Defaul
 
 /** Makes the configuration; of two settings the later one counts, lists add up. @throws ConfigError */
 export function resolveConfig(given: readonly Given[], { paths, ports, activated }: Surroundings): Config {
-  const all = <Value>(option: Option<Value>): Value[] =>
+  const all = <Value>(option: Option<Value>, channel?: string): Value[] =>
     given
-      .filter((setting) => setting.option === option)
+      .filter((setting) => setting.option === option && setting.channel === channel)
       .map(({ text, place }) => {
         const { success, output, issues } = v.safeParse(option.value, text);
         if (!success) throw new ConfigError(`${place}: '${text}' ${issues[0].message}`);
         return output;
       });
-  const last = <Value>(option: Option<Value>): Value | undefined => all(option).at(-1);
+  const last = <Value>(option: Option<Value>, channel?: string): Value | undefined => all(option, channel).at(-1);
   const method = activated ?? last(OPTIONS.method) ?? "virtio-serial";
-  const usual: Partial<Record<Method, string>> = { "virtio-serial": ports.virtioSerial, "isa-serial": ports.isaSerial };
-  const path = activated === undefined ? (last(OPTIONS.path) ?? usual[method]) : undefined;
-  if (path === undefined && activated === undefined) {
-    throw new ConfigError(`method ${method} needs a path: option -p, or the key path in [${GROUP}]`);
-  }
+  const dialect = last(OPTIONS.dialect) ?? "qga";
+  const pathOf = (way: Method, spoken: DialectName, group: string, channel?: string): string => {
+    const usual: Partial<Record<Method, string>> = {
+      "virtio-serial": portPathOf(spoken, ports.virtioSerial),
+      "isa-serial": ports.isaSerial,
+    };
+    const found = last(OPTIONS.path, channel) ?? usual[way];
+    if (found !== undefined) return found;
+    throw new ConfigError(`method ${way} needs a path: option -p, or the key path in [${group}]`);
+  };
+  const path = activated === undefined ? pathOf(method, dialect, GROUP) : undefined;
+  const names = new Set(given.flatMap(({ channel }) => channel ?? []));
+  const sections = [...names].map((name): ChannelConfig => {
+    const way = last(OPTIONS.method, name) ?? "virtio-serial";
+    const spoken = last(OPTIONS.dialect, name) ?? "qga";
+    return { name, method: way, dialect: spoken, path: pathOf(way, spoken, `channel ${name}`, name) };
+  });
+  const named =
+    activated !== undefined ||
+    method !== "virtio-serial" ||
+    [OPTIONS.path, OPTIONS.dialect].some((option) => last<unknown>(option) !== undefined);
+  const own = { method, dialect, ...(path === undefined ? {} : { path }) };
   const logfile = last(OPTIONS.logfile);
   const logFormat = last(OPTIONS.logFormat);
   const fsfreezeHook = last(OPTIONS.fsfreezeHook);
@@ -141,7 +186,11 @@ export function resolveConfig(given: readonly Given[], { paths, ports, activated
     blockRpcs: all(OPTIONS.blockRpcs).flat(),
     allowRpcs: all(OPTIONS.allowRpcs).flat(),
     ...(fsfreezeTimeout === 0 ? {} : { fsfreezeTimeout }),
-    dialect: last(OPTIONS.dialect) ?? "qga",
+    dialect,
+    enableRpcs: all(OPTIONS.enableRpcs).flat(),
+    commandTimeout: last(OPTIONS.commandTimeout) ?? DEFAULT_COMMAND.seconds,
+    commandOutput: last(OPTIONS.commandOutput) ?? DEFAULT_COMMAND.mebibytes,
+    channels: named ? [own, ...sections] : sections,
   };
 }
 
@@ -151,5 +200,11 @@ export function dumpConfig(config: Config): string {
     const value = dump?.(config);
     return key === undefined || value === undefined ? [] : [[key, value]];
   });
-  return printKeyFile(GROUP, entries);
+  const sections = config.channels.flatMap(({ name, method, path, dialect }) => {
+    if (name === undefined) return [];
+    const settings = { method, path, dialect };
+    const given = Object.entries(settings).flatMap(([key, value]): [string, string][] => (value ? [[key, value]] : []));
+    return [printKeyFile(`channel ${name}`, given)];
+  });
+  return [printKeyFile(GROUP, entries), ...sections].join("\n");
 }

@@ -14,7 +14,8 @@ export interface Option<Value = unknown> extends DescribedOption {
 }
 
 export const METHODS = ["virtio-serial", "isa-serial", "unix-listen", "vsock-listen"] as const;
-export const DIALECTS = ["qga", "bclinux"] as const;
+export const DIALECTS = ["qga", "bclinux", "ovirt", "eayun"] as const;
+export type DialectName = (typeof DIALECTS)[number];
 export const LOG_FORMATS = ["text", "json", "journal"] as const;
 
 const oneOf = <const Names extends readonly string[]>(names: Names) =>
@@ -50,6 +51,17 @@ const seconds = v.pipe(
   v.transform(Number),
   v.maxValue(LONGEST_TIMEOUT, `is more than a day (${LONGEST_TIMEOUT} seconds)`),
 );
+
+const mebibytes = v.pipe(
+  v.string(),
+  v.regex(/^\d{1,4}$/, "is not a number of MiB"),
+  v.transform(Number),
+  v.minValue(1, "is less than 1 MiB"),
+  v.maxValue(1024, "is more than 1024 MiB"),
+);
+
+/** Bounds of what a host has run by execute_command and execute_script. */
+export const DEFAULT_COMMAND = { seconds: 60, mebibytes: 16 } as const;
 
 /** In the order that `--dump-conf` has. */
 export const OPTIONS = {
@@ -161,6 +173,36 @@ export const OPTIONS = {
     help: "the only commands that are not refused, separated by commas; --block-rpcs wins over it",
     dump: (config) => config.allowRpcs.join(","),
   },
+  enableRpcs: {
+    long: "enable-rpcs",
+    key: "enable-rpcs",
+    argument: "required",
+    extension: true,
+    placeholder: "LIST",
+    value: names,
+    help: "calls to switch on that are off by default, separated by commas: execute_command, execute_script, guest-user-check, change-hostname, change-password, login",
+    dump: (config) => (config.enableRpcs.length > 0 ? config.enableRpcs.join(",") : undefined),
+  },
+  commandTimeout: {
+    long: "command-timeout",
+    key: "command-timeout",
+    argument: "required",
+    extension: true,
+    placeholder: "SECONDS",
+    value: seconds,
+    help: "end what execute_command and execute_script have started after so many seconds. Default: 60",
+    dump: (config) => (config.commandTimeout === DEFAULT_COMMAND.seconds ? undefined : `${config.commandTimeout}`),
+  },
+  commandOutput: {
+    long: "command-output",
+    key: "command-output",
+    argument: "required",
+    extension: true,
+    placeholder: "MIB",
+    value: mebibytes,
+    help: "take so many MiB of what they print, and drop the rest. Default: 16",
+    dump: (config) => (config.commandOutput === DEFAULT_COMMAND.mebibytes ? undefined : `${config.commandOutput}`),
+  },
   fsfreezeTimeout: {
     long: "fsfreeze-timeout",
     key: "fsfreeze-timeout",
@@ -178,7 +220,7 @@ export const OPTIONS = {
     extension: true,
     placeholder: "NAME",
     value: oneOf(DIALECTS),
-    help: "what is spoken: qga (the default), or bclinux for qga with the commands of BCLinux",
+    help: "what is spoken: qga (the default), bclinux for qga with the commands of BCLinux, ovirt or eayun",
     dump: (config) => (config.dialect === "qga" ? undefined : config.dialect),
   },
   logFormat: {

@@ -22,17 +22,13 @@ export type CreateSession = (
   enough: () => boolean,
 ) => Session;
 
-const qga: CreateSession = (agent, { dialect }, outbox, resume, enough) => {
-  const { config } = agent;
-  const speaking = config.dialect === dialect ? agent : { ...agent, config: { ...config, dialect } };
-  return createQgaSession(speaking, outbox, resume, enough);
-};
+const qga: CreateSession = (agent, _channel, outbox, resume, enough) => createQgaSession(agent, outbox, resume, enough);
 
 /**
  * Modules are required and not imported where they are needed: import() would wait for Bun's own event loop, which does
  * not run in the agent.
  */
-export const DIALECTS: Readonly<Record<DialectName, () => CreateSession>> = {
+export const SESSION_MAKERS: Readonly<Record<DialectName, () => CreateSession>> = {
   qga: () => qga,
   bclinux: () => qga,
   ovirt: () => {

@@ -9,6 +9,7 @@
  * The body of one long string can be handed over in slices while it arrives: see `LongString`.
  */
 import { isAscii } from "node:buffer";
+import { spent } from "../memory.ts";
 import { isJsonObject, type Json, type JsonObject } from "./json.ts";
 import { LIMITS } from "./limits.ts";
 import { createLexer } from "./qemu-json.ts";
@@ -78,6 +79,8 @@ const NEAR = 96;
 const LONG = 16 * 1024;
 /** Digits beyond which JSON.parse might round. */
 const SAFE_DIGITS = 15;
+/** Blanks in a message beyond which it is not kept as it came. */
+const MANY_SPACES = 1024 * 1024;
 /** A message buffer larger than this is given back after use. */
 const KEPT = 256 * 1024;
 
@@ -168,10 +171,18 @@ export function createJsonStream(events: StreamEvents, paused: () => boolean): J
     if (needed > held.byteLength) {
       const larger = Buffer.allocUnsafe(Math.max(needed, held.byteLength * 2, 4096));
       held.copy(larger, 0, 0, heldLength);
+      spent(held.byteLength);
       held = larger;
     }
     bytes.copy(held, heldLength, start, end);
     heldLength = needed;
+  };
+
+  /** Gives a large message buffer back. */
+  const letGo = (): void => {
+    if (held.byteLength <= KEPT) return;
+    spent(held.byteLength);
+    held = EMPTY;
   };
 
   const beginMessage = (): void => {
@@ -200,7 +211,7 @@ export function createJsonStream(events: StreamEvents, paused: () => boolean): J
     mode = "between";
     heldLength = 0;
     long = undefined;
-    if (held.byteLength > KEPT) held = EMPTY;
+    letGo();
   };
 
   /** Lets the exact parser decide over bytes that the scanner has taken already. */
@@ -251,7 +262,7 @@ export function createJsonStream(events: StreamEvents, paused: () => boolean): J
     long = undefined;
     inLong = false;
     heldLength = 0;
-    if (held.byteLength > KEPT) held = EMPTY;
+    letGo();
     events.error(`${text}${note}`);
   };
 
@@ -460,8 +471,10 @@ export function createJsonStream(events: StreamEvents, paused: () => boolean): J
       else if (kind === ODD) return giveUp(bytes, from, end);
       at++;
     }
+    // The exact parser keeps no blanks.
+    if (spaces > MANY_SPACES && long === undefined) return giveUp(bytes, from, end);
     hold(bytes, from, end);
-    if (heldLength + handedOver - spaces > LIMITS.tokenBytes) limit("JSON token size limit exceeded");
+    if (heldLength + handedOver - (long === undefined ? spaces : 0) > LIMITS.tokenBytes) limit("JSON token size limit exceeded");
     else if (tokens > LIMITS.tokens) limit("JSON token count limit exceeded");
     else if (quote !== 0 && stringLength >= LONG && !offered) offer();
     return end;

@@ -184,11 +184,14 @@ export function createLexer(events: LexerEvents): Lexer {
     if (state === ESCAPE) state = STRING;
     else if (byte === 0x5c) state = ESCAPE;
     else if (byte === quote) addToken("string");
-    else if (length > LIMITS.tokenBytes) {
-      takeText();
-      state = START;
-      fail("JSON token size limit exceeded");
-    }
+    else if (length > LIMITS.tokenBytes) tooLong();
+  };
+
+  /** The rest of such a token is taken for a new one. */
+  const tooLong = (): void => {
+    takeText();
+    state = START;
+    fail("JSON token size limit exceeded");
   };
 
   const feed = (byte: number): void => {
@@ -203,6 +206,7 @@ export function createLexer(events: LexerEvents): Lexer {
     if (next !== undefined) {
       append(byte);
       state = next;
+      if (length > LIMITS.tokenBytes) tooLong();
       return;
     }
     const ended = ENDS[state];

@@ -141,7 +141,8 @@ describe("caps", () => {
 
   /** Sends a piece many times over and reads meanwhile. */
   async function flood(first: string, piece: Buffer, times: number, last: string): Promise<string> {
-    const { reply } = await wire.exchange([first, ...Array.from({ length: times }, () => piece), last]);
+    const pieces = Array.from({ length: times }, () => piece);
+    const { reply } = await wire.exchange([first, ...pieces, last], { patience: 60_000 });
     return reply;
   }
 
@@ -213,16 +214,16 @@ describe("caps", () => {
 
   test("nothing but blanks", () =>
     withinMemory(async () => {
-      const { reply } = await wire.exchange(["{", ...Array.from({ length: 100 }, () => Buffer.alloc(MIB, " ")), "}"]);
+      const reply = await flood("{", Buffer.alloc(MIB, " "), 500, "}");
       expect(reply).toContain("QMP input lacks member 'execute'");
     }));
 
   test("words and numbers without end", () =>
     withinMemory(async () => {
-      for (const character of ["a", "9", "-"]) {
-        const { reply } = await wire.exchange([Buffer.alloc(70 * MIB, character)], { patience: 10_000 });
+      for (const character of ["a", "9"]) {
+        const reply = await flood("", Buffer.alloc(MIB, character), 130, "");
+        expect(reply).toStartWith('{"error": {"class": "GenericError", "desc": "JSON token size limit exceeded"}}\n');
         expect(reply.length).toBeLessThan(10_000);
-        expect(reply).toStartWith('{"error": ');
       }
     }));
 

@@ -98,6 +98,8 @@ const SETUP = `
 `;
 
 const SIZE_MB = 320;
+/** A command on a frozen filesystem cannot even be killed; no test may be held up by it to its own end. */
+const COMMAND_MS = 20_000;
 
 const mounts = (pid: number) => parseMounts(readFileSync(`/proc/${pid}/mountinfo`));
 
@@ -120,7 +122,8 @@ export async function makeJail(more: readonly GuestFile[] = []): Promise<MountJa
   const enter = ["nsenter", "-t", String(holder.pid), "-m", "-r", "-w"];
   const env = { PATH: "/bin", LC_ALL: "C" };
   const path = (inside: string): string => `/proc/${holder.pid}/root${inside}`;
-  const inJail: MountJail["run"] = (text) => run([...enter, "/bin/sh", "-c", text], { env });
+  const inJail: MountJail["run"] = (text) =>
+    within(run([...enter, "/bin/sh", "-c", text], { env }), COMMAND_MS, () => `in the jail, not done: ${text}`);
   const must: MountJail["must"] = async (text) => {
     const { exitCode, stdout, stderr } = await inJail(text);
     if (exitCode !== 0) throw new Error(`in the jail, exit ${exitCode}: ${text}\n${stderr}${stdout}`);

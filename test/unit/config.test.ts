@@ -46,6 +46,10 @@ describe("settings", () => {
     blockRpcs: [],
     allowRpcs: [],
     dialect: "qga",
+    enableRpcs: [],
+    commandTimeout: 60,
+    commandOutput: 16,
+    channels: [],
   };
 
   test("none", () => {

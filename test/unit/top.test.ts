@@ -68,13 +68,7 @@ describeWith("this machine, against top(1)", await ensurePackages(["procps"]), (
   test("headings are the same, and so is what is said of processes that only sleep", async () => {
     const theirs = await mustRun(["top", "-b", "-n", "1", "-w", "200"]);
     const ours = topTable(guest);
-    const shape = (table: string) =>
-      table.split("\n", 7).map((line) =>
-        line
-          .trimEnd()
-          .replace(/[\d.:]+/g, "0")
-          .replace(/ +/g, " "),
-      );
+    const shape = (table: string) => table.split("\n", 7).map((line) => line.trimEnd().replace(/[ \d.:]+/g, " "));
     expect(shape(ours).slice(1)).toEqual(shape(theirs).slice(1));
     const real = byPid(theirs);
     const own = byPid(ours);

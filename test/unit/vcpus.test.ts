@@ -37,9 +37,11 @@ describe("processors", () => {
 
   test("go offline and online, and one that is so already is not written to", () => {
     using tree = machine();
+    // Whatever is not 0 is online; a write would be seen.
+    tree.add({ [`${CPU}/cpu10/online`]: "7\n" });
     const { set } = linuxVcpus(tree.root);
     expect([set!(1, false), set!(2n, true), set!(10, true)]).toEqual([true, true, true]);
-    expect([stateOf(tree, 1), stateOf(tree, 2), stateOf(tree, 10)]).toEqual(["0\n", "1\n", "1\n"]);
+    expect([stateOf(tree, 1), stateOf(tree, 2), stateOf(tree, 10)]).toEqual(["0\n", "1\n", "7\n"]);
   });
 
   test("without a switch one can only be online", () => {

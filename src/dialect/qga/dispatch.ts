@@ -5,7 +5,7 @@ import { type Body, isBody } from "../../channel/body.ts";
 import { RequestError } from "../../errors.ts";
 import { isJsonObject, type Json, type JsonObject, toJson, type Writable } from "../../framing/json.ts";
 import type { LongString } from "../../framing/json-stream.ts";
-import { SystemError } from "../../guest.ts";
+import { AttemptsError, SystemError } from "../../guest.ts";
 import type { Log } from "../../log.ts";
 import type { Command } from "./command.ts";
 import { QgaError } from "./errors.ts";
@@ -103,7 +103,7 @@ function noteFor(value: Json, { request }: Log): Note {
 function errorReply(error: unknown, value: Json, agent: Agent, note: Note): string {
   let failure: { class: string; desc: string };
   if (error instanceof QgaError) failure = { class: error.errorClass, desc: error.description };
-  else if (error instanceof RequestError || error instanceof SystemError) {
+  else if (error instanceof RequestError || error instanceof SystemError || error instanceof AttemptsError) {
     failure = { class: "GenericError", desc: error.message };
   } else {
     agent.log.write("critical", `a command failed unexpectedly: ${error instanceof Error ? error.stack : error}`);

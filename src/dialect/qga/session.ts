@@ -6,7 +6,12 @@ import type { Json } from "../../framing/json.ts";
 import { createJsonStream, type LongString } from "../../framing/json-stream.ts";
 import { dispatch, longString, type Outcome, parseErrorReply } from "./dispatch.ts";
 
-export function createQgaSession(agent: Agent, outbox: Outbox, resume: () => void): Session {
+export function createQgaSession(
+  agent: Agent,
+  outbox: Outbox,
+  resume: () => void,
+  enough: () => boolean = () => false,
+): Session {
   let waiting = false;
   let era = 0;
   /** Values that came out of the framer while a command was still at work. */
@@ -46,7 +51,7 @@ export function createQgaSession(agent: Agent, outbox: Outbox, resume: () => voi
       error: (text) => outbox.text(parseErrorReply(text)),
       longString: (message, member) => (waiting ? undefined : longString(message, member, agent)),
     },
-    () => waiting || outbox.blocked,
+    () => waiting || outbox.blocked || enough(),
   );
 
   return {

@@ -70,14 +70,14 @@ export const QGA_COMMANDS: readonly Command[] = [
   syncDelimited,
 ];
 
-const COMMANDS: Readonly<Record<Config["dialect"], readonly Command[]>> = {
+const COMMANDS: Readonly<Partial<Record<Config["dialect"], readonly Command[]>>> = {
   qga: QGA_COMMANDS,
   bclinux: [...BCLINUX_COMMANDS, ...QGA_COMMANDS],
 };
 
 /** The commands that such a guest has. */
 export const supportedCommands = (guest: Guest, dialect: Config["dialect"] = "qga"): readonly Command[] =>
-  COMMANDS[dialect].filter((command) => command.supported?.(guest) ?? true);
+  (COMMANDS[dialect] ?? QGA_COMMANDS).filter((command) => command.supported?.(guest) ?? true);
 
 const known = new WeakMap<Agent, ReadonlyMap<string, Command>>();
 

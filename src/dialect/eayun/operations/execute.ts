@@ -16,7 +16,8 @@ function interpretersOf({ agent: { guest } }: Context): Interpreters {
 
 /** What it prints on standard output. */
 async function result({ agent: { guest, config } }: Context, argv: readonly string[]): Promise<{ result: string }> {
-  const { text, status } = await commandOutput(guest, argv, config.commandTimeout);
+  const limits = { seconds: config.commandTimeout, mebibytes: config.commandOutput };
+  const { text, status } = await commandOutput(guest, argv, limits);
   if (status.timedOut) throw new EayunError("TimedOut", `it was ended after ${config.commandTimeout} seconds`);
   return { result: text };
 }

@@ -66,6 +66,6 @@ export const suspendHybrid = command({
   arguments: {},
   returns: struct({}),
   successResponse: false,
-  supported,
+  supported: ({ os, power }) => os === "linux" && power !== undefined,
   run: (_, { guest }) => suspend(guest, "hybrid"),
 });

@@ -1,0 +1,1 @@
+export const elsewhere = (_name: string): string | undefined => undefined;
