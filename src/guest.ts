@@ -28,6 +28,7 @@ export interface Guest {
   readonly sessions?: Sessions;
   readonly applications?: Applications;
   readonly containers?: Containers;
+  readonly services?: Services;
 }
 
 /** A call of the operating system that failed. */
@@ -117,6 +118,8 @@ export interface Port {
   read(into: Uint8Array): number;
   /** @returns bytes taken of `from[start, end)`, 0 when there is no room. @throws SystemError */
   write(from: Uint8Array, start: number, end: number): number;
+  /** Whether a host is at the other end of a persistent line now; one without takes nothing. */
+  attended(): boolean;
   close(): void;
 }
 
@@ -290,7 +293,10 @@ export interface Logs {
   system(text: string): void;
 }
 
-/** A program that stays when the one that started it has ended. */
+/**
+ * A program that stays when the one that started it has ended: on Linux a process in the background, on Windows a
+ * service, whose manager starts it once and keeps no pid file.
+ */
 export interface Daemon {
   /**
    * In the process that the user started: starts the program once more, waits until that is ready or has failed,
@@ -306,6 +312,16 @@ export interface Daemon {
   lockPidFile(path: string): () => void;
   /** Lets go of terminal, session and working directory, and lets the first process end. @throws SystemError */
   settle(): void;
+}
+
+/** What the option `-s` asks of the system's manager of services. */
+export interface Services {
+  /**
+   * What can be asked, by name. Each does it and gives a sentence for the user.
+   * @param args the options with which the service is to run
+   * @throws SystemError, AttemptsError
+   */
+  readonly actions: Readonly<Record<string, (args: readonly string[]) => string>>;
 }
 
 export interface OsInfo {

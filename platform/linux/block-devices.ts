@@ -1,20 +1,13 @@
 /** Block devices as sysfs and the udev database describe them. */
-import { realpathSync } from "node:fs";
-import { basename } from "node:path";
+import { readlinkSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import type { Disk, DiskAddress } from "../../src/guest.ts";
 import { type Place, placeOf } from "./disk-address.ts";
 import { readNvmeSmart } from "./nvme-smart.ts";
 import { listNames, namesIn, readProperties, readText } from "./sysfs.ts";
 
-/** A disk or partition. */
-interface BlockDevice {
-  /** Its canonical directory, without the root: `/sys/devices/...`. */
-  readonly syspath: string;
-  /** The device node; undefined when it has none. */
-  readonly node: string | undefined;
-  /** What udev knows of it (ID_SERIAL, DM_NAME); undefined where no udev runs. */
-  readonly udev: ReadonlyMap<string, string> | undefined;
-}
+/** A disk's or partition's canonical directory, without the root: `/sys/devices/...`. */
+type Syspath = string;
 
 const UNKNOWN_PLACE: Place = {
   busType: "unknown",
@@ -24,43 +17,55 @@ const UNKNOWN_PLACE: Place = {
   unit: 0,
 };
 
-/** @param path any path to the device's directory in sysfs, without the root; undefined when there is none */
-function blockDevice(root: string, path: string): BlockDevice | undefined {
-  let syspath: string;
+/** @param link a symbolic link of sysfs, without the root: they all lead straight to the device; undefined when there is none */
+function syspathOf(root: string, link: string): Syspath | undefined {
   try {
-    syspath = realpathSync(root + path).slice(root.length);
+    return join(dirname(link), readlinkSync(root + link));
   } catch {
     return undefined;
   }
-  const uevent = readProperties(`${root}${syspath}/uevent`);
-  const name = uevent?.get("DEVNAME");
-  const numbers = `${uevent?.get("MAJOR")}:${uevent?.get("MINOR")}`;
-  return {
-    syspath,
-    node: name === undefined ? undefined : `/dev/${name}`,
-    udev: readProperties(`${root}/run/udev/data/b${numbers}`, "E:"),
-  };
 }
-
-const isVirtual = (device: BlockDevice): boolean => device.syspath.includes("/devices/virtual/block/");
 
 const nonEmpty = (text: string | undefined): string | undefined => (text === "" ? undefined : text);
 
-function addressOf(root: string, device: BlockDevice): DiskAddress | undefined {
-  const place = placeOf(root, device.syspath);
-  const serial = nonEmpty(device.udev?.get("ID_SERIAL"));
-  if (place === undefined && serial === undefined && device.node === undefined) return undefined;
-  return { ...(place ?? UNKNOWN_PLACE), serial, dev: device.node };
+interface Names {
+  /** The device node; undefined when it has none. */
+  readonly node: string | undefined;
+  /** A property (ID_SERIAL, DM_NAME) in udev's database; undefined where no udev runs. */
+  udev(property: string): string | undefined;
+}
+
+function namesOf(root: string, device: Syspath): Names {
+  const uevent = readProperties(`${root}${device}/uevent`);
+  const name = uevent?.get("DEVNAME");
+  const numbers = `${uevent?.get("MAJOR")}:${uevent?.get("MINOR")}`;
+  let properties: ReturnType<typeof readProperties> | null = null;
+  return {
+    node: name === undefined ? undefined : `/dev/${name}`,
+    udev(property) {
+      if (properties === null) properties = readProperties(`${root}/run/udev/data/b${numbers}`, "E:");
+      return nonEmpty(properties?.get(property));
+    },
+  };
+}
+
+const isVirtual = (device: Syspath): boolean => device.includes("/devices/virtual/block/");
+
+function addressOf(root: string, device: Syspath, { node, udev } = namesOf(root, device)): DiskAddress | undefined {
+  const place = placeOf(root, device);
+  const serial = udev("ID_SERIAL");
+  if (place === undefined && serial === undefined && node === undefined) return undefined;
+  return { ...(place ?? UNKNOWN_PLACE), serial, dev: node };
 }
 
 /** The devices that a virtual one (dm, md) lies on directly. */
-function slavesOf(root: string, device: BlockDevice): BlockDevice[] | undefined {
-  return namesIn(`${root}${device.syspath}/slaves`)
-    ?.map((name) => blockDevice(root, `${device.syspath}/slaves/${name}`))
+function slavesOf(root: string, device: Syspath): Syspath[] | undefined {
+  return namesIn(`${root}${device}/slaves`)
+    ?.map((name) => syspathOf(root, `${device}/slaves/${name}`))
     .filter((slave) => slave !== undefined);
 }
 
-function addressesBelow(root: string, device: BlockDevice): DiskAddress[] {
+function addressesBelow(root: string, device: Syspath): DiskAddress[] {
   if (isVirtual(device)) return (slavesOf(root, device) ?? []).flatMap((slave) => addressesBelow(root, slave));
   const address = addressOf(root, device);
   return address === undefined ? [] : [address];
@@ -76,20 +81,20 @@ export function disksOfDevice(
   major: number,
   minor: number,
 ): { readonly name: string; readonly disks: readonly DiskAddress[] } {
-  const device = blockDevice(root, `/sys/dev/block/${major}:${minor}`);
+  const device = syspathOf(root, `/sys/dev/block/${major}:${minor}`);
   if (device === undefined) return { name: `${major}:${minor}`, disks: [] };
-  return { name: basename(device.syspath), disks: addressesBelow(root, device) };
+  return { name: basename(device), disks: addressesBelow(root, device) };
 }
 
-function diskOf(root: string, device: BlockDevice, name: string): Disk {
-  const address = isVirtual(device) ? undefined : addressOf(root, device);
+function diskOf(root: string, device: Syspath, name: string, names: Names): Disk {
+  const address = isVirtual(device) ? undefined : addressOf(root, device, names);
   return {
     name,
     partition: false,
     address,
-    alias: nonEmpty(device.udev?.get("DM_NAME")),
+    alias: names.udev("DM_NAME"),
     dependencies: slavesOf(root, device)
-      ?.map((slave) => slave.node)
+      ?.map((slave) => namesOf(root, slave).node)
       .filter((node) => node !== undefined),
     smart: address?.busType === "nvme" ? readNvmeSmart(name) : undefined,
   };
@@ -99,10 +104,10 @@ function diskOf(root: string, device: BlockDevice, name: string): Disk {
 const isPartitionName = (name: string, disk: string): boolean =>
   name.startsWith(disk) && /^p?\d/.test(name.slice(disk.length));
 
-function partitionsOf(root: string, disk: string, node: string): Disk[] {
-  return (namesIn(`${root}/sys/block/${disk}`) ?? [])
+function partitionsOf(root: string, device: Syspath, disk: string, node: string): Disk[] {
+  return (namesIn(root + device) ?? [])
     .filter((name) => isPartitionName(name, disk))
-    .map((name) => blockDevice(root, `/sys/block/${disk}/${name}`)?.node)
+    .map((name) => namesOf(root, `${device}/${name}`).node)
     .filter((name) => name !== undefined)
     .map((name) => ({ name, partition: true, dependencies: [node] }));
 }
@@ -115,8 +120,10 @@ function partitionsOf(root: string, disk: string, node: string): Disk[] {
 export function listDisks(root = ""): Disk[] {
   return listNames(`${root}/sys/block`).flatMap((name) => {
     const size = readText(`${root}/sys/block/${name}/size`);
-    const device = size === undefined || size === "0" ? undefined : blockDevice(root, `/sys/block/${name}`);
-    if (device?.node === undefined) return [];
-    return [diskOf(root, device, device.node), ...partitionsOf(root, name, device.node)];
+    const device = size === undefined || size === "0" ? undefined : syspathOf(root, `/sys/block/${name}`);
+    if (device === undefined) return [];
+    const names = namesOf(root, device);
+    if (names.node === undefined) return [];
+    return [diskOf(root, device, names.node, names), ...partitionsOf(root, device, name, names.node)];
   });
 }

@@ -1,8 +1,7 @@
 /** Files: handles as guest-file-* wants them, and the small files that the agent keeps for itself. */
 import { ptr } from "bun:ffi";
-import { existsSync, readdirSync, readFileSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
-import { constants } from "node:os";
-import { type Files, type OpenFile, type OpenMode, SystemError } from "../../src/guest.ts";
+import type { Files, OpenFile, OpenMode } from "../../src/guest.ts";
+import { namesIn } from "./directory.ts";
 import { check, cstring, EINTR, errno, libc, systemError } from "./libc.ts";
 
 const O_RDONLY = 0;
@@ -20,6 +19,10 @@ const EEXIST = 17;
 /** A pipe without a writer or a terminal must not hang the agent, nor become its controlling terminal. */
 const ALWAYS = O_NOCTTY | O_NONBLOCK | O_CLOEXEC;
 const NEW_FILE_MODE = 0o666;
+/** Of the agent's own files. */
+const PRIVATE_MODE = 0o600;
+const F_OK = 0;
+const FIRST_ROOM = 4096;
 
 const FLAGS: Readonly<Record<OpenMode, number>> = {
   r: O_RDONLY,
@@ -92,28 +95,53 @@ function descriptorFile(fd: number): OpenFile {
   };
 }
 
-/** Lets node:fs do it and gives its error the form of ours. */
-function viaNode<T>(call: string, path: string, action: () => T): T {
+/** Opens a file, and closes it however `use` ends. */
+function withFile<T>(path: string, flags: number, mode: number, use: (file: OpenFile) => T): T {
+  const file = descriptorFile(check(libc.open(cstring(path), flags | O_CLOEXEC, mode), "open", path));
   try {
-    return action();
-  } catch (error) {
-    const code = error instanceof Error && "code" in error ? String(error.code) : "EIO";
-    const known = Object.entries(constants.errno).find(([name]) => name === code)?.[1];
-    throw known === undefined ? new SystemError(call, code, String(error), path) : systemError(call, known, path);
+    return use(file);
+  } finally {
+    file.close();
   }
 }
 
+/** A small file as text: one of the agent's own, or of /proc and /sys, which do not tell their size. @throws SystemError */
+export function readText(path: string): string {
+  return withFile(path, O_RDONLY, 0, (file) => {
+    let room = Buffer.allocUnsafe(FIRST_ROOM);
+    let length = 0;
+    for (;;) {
+      length += file.read(room, length, room.byteLength);
+      if (length < room.byteLength) return room.toString("utf8", 0, length);
+      const larger = Buffer.allocUnsafe(length * 4);
+      room.copy(larger);
+      room = larger;
+    }
+  });
+}
+
+function writeText(path: string, flags: number, text: string): void {
+  const bytes = Buffer.from(text, "utf8");
+  withFile(path, O_WRONLY | O_CREAT | flags, PRIVATE_MODE, (file) => {
+    for (let at = 0; at < bytes.byteLength; ) at += file.write(bytes, at, bytes.byteLength);
+  });
+}
+
+/** Whether there is such a file, directory or device; a link is followed. */
+export const exists = (path: string): boolean => libc.access(cstring(path), F_OK) === 0;
+
 export const files: Files = {
   open: (path, mode) => descriptorFile(openOrCreate(path, FLAGS[mode] | ALWAYS)),
-  readText: (path) => viaNode("open", path, () => readFileSync(path, "utf8")),
-  replaceText: (path, text) =>
-    viaNode("open", path, () => {
-      const beside = `${path}.new`;
-      writeFileSync(beside, text, { mode: 0o600 });
-      renameSync(beside, path);
-    }),
-  touch: (path) => viaNode("open", path, () => writeFileSync(path, "", { mode: 0o600, flag: "a" })),
-  exists: existsSync,
-  names: (directory) => (existsSync(directory) ? viaNode("readdir", directory, () => readdirSync(directory)) : []),
-  remove: (path) => viaNode("unlink", path, () => unlinkSync(path)),
+  readText,
+  replaceText(path, text) {
+    const beside = `${path}.new`;
+    writeText(beside, O_TRUNC, text);
+    check(libc.rename(cstring(beside), cstring(path)), "rename", path);
+  },
+  touch: (path) => writeText(path, 0, ""),
+  exists,
+  names: (directory) => namesIn(directory) ?? [],
+  remove(path) {
+    check(libc.unlink(cstring(path)), "unlink", path);
+  },
 };

@@ -1,8 +1,8 @@
 /** Byte streams to a host: virtio-serial, serial lines, listening sockets, standard input and output. */
 import { ptr } from "bun:ffi";
-import { existsSync } from "node:fs";
 import { dirname } from "node:path";
 import { type Listener, type Port, type PortEvents, type Ports, SystemError } from "../../src/guest.ts";
+import { exists } from "./files.ts";
 import { check, cstring, EAGAIN, ECONNRESET, EINTR, EPIPE, errno, libc, systemError } from "./libc.ts";
 import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, rewatchFd, unwatchFd, watchFd } from "./loop.ts";
 import { makeRaw } from "./tty.ts";
@@ -25,6 +25,11 @@ const SOCK_FLAGS = O_NONBLOCK | O_CLOEXEC; // SOCK_NONBLOCK | SOCK_CLOEXEC have 
 export const SOCKADDR_UN = { size: 110, family: 0, path: 2 };
 /** struct sockaddr_vm (vsock(7)). */
 export const SOCKADDR_VM = { size: 16, family: 0, port: 4, cid: 8 };
+
+/** struct pollfd (poll(2)). */
+const POLLFD = { size: 8, fd: 0, revents: 6 };
+const POLLHUP = 0x10;
+const pollfd = Buffer.alloc(POLLFD.size);
 
 const IN_CREATE_OR_MOVED = 0x100 | 0x80;
 const IN_ATTRIB = 0x4;
@@ -83,15 +88,28 @@ function descriptorPort(input: number, output: number, nature: Nature): Port {
       throw systemError("read", code);
     },
     write(from, start, end) {
-      const count = Number(libc.write(output, ptr(from, start), end - start));
-      if (count === end - start) return count;
-      const code = count < 0 ? errno() : EAGAIN;
-      if (code !== EAGAIN && code !== EINTR) throw systemError("write", code);
-      if (!waitingForRoom) {
-        waitingForRoom = true;
-        rewatchFd(output, output === input ? interest | EPOLLOUT : EPOLLOUT);
+      let at = start;
+      // A virtio port takes 32 KiB of a longer write, however much room there is: only EAGAIN says that it is full.
+      while (at < end) {
+        const count = Number(libc.write(output, ptr(from, at), end - at));
+        if (count >= 0) {
+          at += count;
+          continue;
+        }
+        const code = errno();
+        if (code === EINTR) continue;
+        if (code !== EAGAIN) throw systemError("write", code);
+        if (!waitingForRoom) {
+          waitingForRoom = true;
+          rewatchFd(output, output === input ? interest | EPOLLOUT : EPOLLOUT);
+        }
+        break;
       }
-      return Math.max(count, 0);
+      return at - start;
+    },
+    attended() {
+      pollfd.writeInt32LE(output, POLLFD.fd);
+      return libc.poll(pollfd, 1, 0) <= 0 || (pollfd.readUInt16LE(POLLFD.revents) & POLLHUP) === 0;
     },
     close() {
       unwatchFd(input);
@@ -152,7 +170,7 @@ function socketFamily(fd: number): number {
 /** The nearest directory above `path` that exists. */
 function nearestDirectory(path: string): string {
   let directory = dirname(path);
-  while (!existsSync(directory)) directory = dirname(directory);
+  while (!exists(directory)) directory = dirname(directory);
   return directory;
 }
 
@@ -244,7 +262,7 @@ export const ports: Ports = {
       while (Number(libc.read(fd, events, events.byteLength)) > 0);
       arm();
       while (Number(libc.read(fd, events, events.byteLength)) > 0);
-      if (existsSync(path)) appeared();
+      if (exists(path)) appeared();
     });
     arm();
     return () => {

@@ -67,13 +67,10 @@ function readSqlite(path: string, names: readonly string[]): InstalledPackage[] 
 function withFile<T>(path: string, action: (read: (at: number, length: number) => Buffer, size: number) => T): T {
   const fd = openSync(path, "r");
   try {
-    return action(
-      (at, length) => {
-        const bytes = Buffer.alloc(length);
-        return bytes.subarray(0, readSync(fd, bytes, 0, length, at));
-      },
-      fstatSync(fd).size,
-    );
+    return action((at, length) => {
+      const bytes = Buffer.alloc(length);
+      return bytes.subarray(0, readSync(fd, bytes, 0, length, at));
+    }, fstatSync(fd).size);
   } finally {
     closeSync(fd);
   }
@@ -118,10 +115,7 @@ export function readBerkeleyDb(path: string, names: readonly string[]): Installe
       for (let entry = 1; entry < entries; entry += 2) {
         const at = bytes.readUInt16LE(PAGE.header + 2 * entry);
         if (at + OFF_PAGE_ITEM.size > pageSize || bytes[at + OFF_PAGE_ITEM.type] !== OFF_PAGE) continue;
-        const start = chain(
-          bytes.readUInt32LE(at + OFF_PAGE_ITEM.page),
-          bytes.readUInt32LE(at + OFF_PAGE_ITEM.length),
-        );
+        const start = chain(bytes.readUInt32LE(at + OFF_PAGE_ITEM.page), bytes.readUInt32LE(at + OFF_PAGE_ITEM.length));
         const entryPackage = packageOf(start);
         if (entryPackage !== undefined && names.includes(entryPackage.name)) found.push(entryPackage);
       }

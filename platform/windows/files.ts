@@ -5,6 +5,7 @@ import { dirname } from "node:path";
 import { type Files, type OpenFile, type OpenMode, SystemError } from "../../src/guest.ts";
 import { check, ERROR, errorText, lastError, systemError } from "./errors.ts";
 import { type Handle, kernel32 } from "./kernel32.ts";
+import { closeToUsers } from "./security.ts";
 import { wide } from "./wide.ts";
 
 const GENERIC_READ = 0x80000000;
@@ -130,7 +131,8 @@ export const files: Files = {
   replaceText(path, text) {
     const beside = `${path}.new`;
     viaNode("CreateFileW", path, () => {
-      mkdirSync(dirname(path), { recursive: true });
+      const made = mkdirSync(dirname(path), { recursive: true });
+      if (made !== undefined) closeToUsers(made);
       writeFileSync(beside, text);
     });
     check(

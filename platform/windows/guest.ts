@@ -2,9 +2,11 @@
 import type { Guest } from "../../src/guest.ts";
 import { accounts } from "./accounts.ts";
 import { clock } from "./clock.ts";
+import { applications } from "./applications.ts";
 import { devices } from "./devices.ts";
 import { files } from "./files.ts";
 import { identity } from "./identity.ts";
+import { interpreters } from "./interpreters.ts";
 import { logs } from "./logs.ts";
 import { loop } from "./loop.ts";
 import { network } from "./network.ts";
@@ -12,6 +14,9 @@ import { paths } from "./paths.ts";
 import { ports } from "./ports.ts";
 import { power } from "./power.ts";
 import { processes } from "./processes.ts";
+import { daemon } from "./service.ts";
+import { services } from "./service-manager.ts";
+import { sessions } from "./session-control.ts";
 import { statistics } from "./statistics.ts";
 import { storage } from "./storage.ts";
 import { vcpus } from "./vcpus.ts";
@@ -25,6 +30,7 @@ export const guest: Guest = {
   clock,
   paths,
   logs,
+  daemon,
   identity,
   network,
   statistics,
@@ -33,4 +39,8 @@ export const guest: Guest = {
   power,
   accounts,
   devices,
+  interpreters,
+  sessions,
+  applications,
+  services,
 };

@@ -21,16 +21,32 @@ const written = new Uint32Array(new ArrayBuffer(4));
 
 const handleFile = (handle: Handle): LogFile => ({
   write(text) {
-    if (handle === 0 || handle === INVALID_HANDLE) return;
     const bytes = Buffer.from(text, "utf8");
     kernel32.WriteFile(handle, bytes, bytes.byteLength, written, null);
   },
 });
 
+/** The message whose text is the event's. */
+const EVENT_ID = 1;
+
 let source: Handle | undefined;
 
+const standardError: Handle = Number(kernel32.GetStdHandle(STD_ERROR_HANDLE));
+
+function toEventLog(text: string): void {
+  source ??= Number(advapi32.RegisterEventSourceW(null, wide(EVENT_SOURCE)));
+  if (source === 0) return;
+  const line = wide(text);
+  const strings = new BigUint64Array([BigInt(ptr(line))]);
+  advapi32.ReportEventW(source, EVENTLOG_INFORMATION_TYPE, 0, EVENT_ID, null, 1, 0, strings, null);
+}
+
 export const logs: Logs = {
-  standardError: handleFile(Number(kernel32.GetStdHandle(STD_ERROR_HANDLE))),
+  // A service has none: its lines go where an administrator looks.
+  standardError:
+    standardError === 0 || standardError === INVALID_HANDLE
+      ? { write: (text) => toEventLog(text.trimEnd()) }
+      : handleFile(standardError),
   openFile(path) {
     // Others may read it, rename it and delete it meanwhile.
     return handleFile(
@@ -49,11 +65,5 @@ export const logs: Logs = {
       ),
     );
   },
-  system(text) {
-    source ??= Number(advapi32.RegisterEventSourceW(null, wide(EVENT_SOURCE)));
-    if (source === 0) return;
-    const line = wide(text);
-    const strings = new BigUint64Array([BigInt(ptr(line))]);
-    advapi32.ReportEventW(source, EVENTLOG_INFORMATION_TYPE, 0, 1, null, 1, 0, strings, null);
-  },
+  system: toEventLog,
 };

@@ -167,6 +167,18 @@ function turn(): void {
   drainMicrotasks();
 }
 
+/** Serves events until `done`, whoever waits meanwhile. */
+export function turnUntil(done: () => boolean): void {
+  while (!done()) turn();
+}
+
+const endings: (() => void)[] = [];
+
+/** Calls back when the loop was stopped. */
+export function onLoopEnd(callback: () => void): void {
+  endings.push(callback);
+}
+
 const terminations: ((reason: string) => void)[] = [];
 
 /** Tells the owner of the loop that the process is asked to end. */
@@ -194,6 +206,7 @@ export const loop: Loop = {
   run() {
     running = true;
     while (running) turn();
+    for (const callback of endings) callback();
   },
   stop() {
     running = false;

@@ -147,6 +147,8 @@ function overlappedPort(handle: Handle, { persistent }: { readonly persistent: b
       if (count < end - start) waitingForRoom = true;
       return count;
     },
+    // What is written to a line without a host is gone at once, or comes back as an error.
+    attended: () => true,
     close() {
       open = false;
       cancelPause();

@@ -6,7 +6,7 @@ import { fromWide, wideAt } from "./wide.ts";
 import { wtsapi32 } from "./wtsapi32.ts";
 
 /** WTS_SESSION_INFOW (wtsapi32.h). */
-const SESSION = { size: 24, id: 0, station: 8 } as const;
+const SESSION = { size: 24, id: 0, station: 8, state: 16 } as const;
 const WTSSessionInfo = 24;
 /** WTSINFOW (wtsapi32.h); times are FILETIMEs. */
 const INFO = { size: 216, domain: 96, user: 130, logonTime: 200 } as const;
@@ -36,8 +36,18 @@ function sessionUser(id: number, station: string): LoggedInUser | undefined {
   }
 }
 
-/** Everybody who is logged in, one entry for each session; empty when Windows does not tell. */
-export function loggedInUsers(): LoggedInUser[] {
+/** A session, with or without a user. */
+export interface Session {
+  readonly id: number;
+  /** Somebody sits at it now. */
+  readonly active: boolean;
+  readonly user: LoggedInUser | undefined;
+}
+
+const WTS_ACTIVE = 0;
+
+/** Every session; empty when Windows does not tell. */
+export function listSessions(): Session[] {
   const out = new BigUint64Array(1);
   const count = new Uint32Array(1);
   if (wtsapi32().WTSEnumerateSessionsW(0, 0, 1, out, count) === 0) return [];
@@ -47,10 +57,18 @@ export function loggedInUsers(): LoggedInUser[] {
     const sessions = toBuffer(pointerAt(out), 0, length * SESSION.size);
     return Array.from({ length }, (_, index) => {
       const at = index * SESSION.size;
+      const id = sessions.readUInt32LE(at + SESSION.id);
       const station = wideAt(Number(sessions.readBigUInt64LE(at + SESSION.station)) as Pointer);
-      return sessionUser(sessions.readUInt32LE(at + SESSION.id), station);
-    }).filter((user) => user !== undefined);
+      const active = sessions.readUInt32LE(at + SESSION.state) === WTS_ACTIVE;
+      return { id, active, user: sessionUser(id, station) };
+    });
   } finally {
     wtsapi32().WTSFreeMemory(pointerAt(out));
   }
 }
+
+/** Everybody who is logged in, one entry for each session. */
+export const loggedInUsers = (): LoggedInUser[] =>
+  listSessions()
+    .map(({ user }) => user)
+    .filter((user) => user !== undefined);

@@ -16,7 +16,11 @@ const withoutNewline = (text: string): string => text.replace(/\r?\n$/, "");
  * dropped
  * @throws SystemError when it cannot be started
  */
-export function commandOutput(guest: Guest, argv: readonly string[], limits: { readonly seconds: number; readonly mebibytes: number }): Promise<CommandOutput> {
+export function commandOutput(
+  guest: Guest,
+  argv: readonly string[],
+  limits: { readonly seconds: number; readonly mebibytes: number },
+): Promise<CommandOutput> {
   const { promise, resolve, reject } = Promise.withResolvers<CommandOutput>();
   const slices: Uint8Array[] = [];
   let length = 0;

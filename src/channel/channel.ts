@@ -79,10 +79,20 @@ export function serve(port: Port, loop: Loop, events: ChannelEvents): Channel {
     });
   };
 
+  /**
+   * A line without a host takes nothing, and does not say that it has none to who only waits for room: what was meant
+   * for the one that has gone would stay, and be the next one's first answer.
+   */
+  const endIfAlone = (): void => {
+    if (!port.persistent || port.attended()) return;
+    hostGone();
+    later();
+  };
+
   /** One chunk, so that a busy host does not keep the others waiting. */
   const step = (): void => {
     outbox.flush();
-    if (session.paused()) return;
+    if (session.paused()) return endIfAlone();
     if (leftover !== undefined) {
       feed(leftover, leftAt, leftover.byteLength);
     } else {
@@ -93,7 +103,8 @@ export function serve(port: Port, loop: Loop, events: ChannelEvents): Channel {
     }
     if (!open) return;
     outbox.flush();
-    if (!session.paused() && (leftover !== undefined || !port.drained)) later();
+    if (session.paused()) endIfAlone();
+    else if (leftover !== undefined || !port.drained) later();
   };
 
   const turn = (): void => {

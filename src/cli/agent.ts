@@ -3,10 +3,10 @@ import { PathError } from "../channel/transport.ts";
 import { type Config, ConfigError, dumpConfig, type Surroundings } from "../config/config.ts";
 import { describeOptions } from "../config/help.ts";
 import { type Invocation, readInvocation } from "../config/invocation.ts";
-import { ALL_OPTIONS } from "../config/options.ts";
+import { optionsFor } from "../config/options.ts";
 import { supportedCommands } from "../dialect/qga/table.ts";
 import { QGA_VERSION } from "../dialect/qga/version.ts";
-import { type Guest, SystemError } from "../guest.ts";
+import { AttemptsError, type Guest, SystemError } from "../guest.ts";
 import { createLog, type Log } from "../log.ts";
 import { startAgent } from "../start.ts";
 import { checkState, isMarkedFrozen } from "../state.ts";
@@ -17,7 +17,10 @@ const FAILURE = 1;
 
 /** What goes wrong without being a fault of the program; the message says it all. */
 const isExpected = (error: unknown): error is Error =>
-  error instanceof ConfigError || error instanceof PathError || error instanceof SystemError;
+  error instanceof ConfigError ||
+  error instanceof PathError ||
+  error instanceof SystemError ||
+  error instanceof AttemptsError;
 
 const surroundings = ({ paths, ports }: Guest): Surroundings => ({
   paths,
@@ -25,16 +28,18 @@ const surroundings = ({ paths, ports }: Guest): Surroundings => ({
   activated: ports.activated()?.method,
 });
 
-function helpText({ paths, ports }: Guest): string {
+const serviceActions = (services: Guest["services"]): string => Object.keys(services?.actions ?? {}).join(", ");
+
+function helpText({ paths, ports, services }: Guest): string {
   return `Usage: inguest [-m METHOD -p PATH] [OPTION...]
        inguest ctl --socket PATH COMMAND [KEY=VALUE...]
 Answers the host of this virtual machine as the QEMU guest agent ${QGA_VERSION} does.
 
-${describeOptions(ALL_OPTIONS, { ...paths, ...ports.defaults })}`;
+${describeOptions(optionsFor(services !== undefined), { ...paths, ...ports.defaults, serviceActions: serviceActions(services) })}`;
 }
 
 /** Answers to everything that is not to run. */
-const ANSWERS: Readonly<Record<Exclude<Invocation["kind"], "run" | "dump">, (guest: Guest) => string>> = {
+const ANSWERS: Readonly<Record<Exclude<Invocation["kind"], "run" | "dump" | "service">, (guest: Guest) => string>> = {
   // Scripts read the release from the end of the first line.
   version: () => `QEMU Guest Agent ${QGA_VERSION}\ninguest ${VERSION} (${COMMIT})\n`,
   help: helpText,
@@ -104,14 +109,27 @@ function serve(guest: Guest, config: Config): number {
   }
 }
 
+/** @throws ConfigError, SystemError, AttemptsError */
+function doServiceAction({ services }: Guest, action: string, args: readonly string[]): string {
+  const actions = services?.actions ?? {};
+  const wanted = Object.hasOwn(actions, action) ? actions[action] : undefined;
+  if (wanted === undefined) throw new ConfigError(`unknown service command '${action}': ${serviceActions(services)}`);
+  return `${wanted(args)}\n`;
+}
+
 /**
  * @param args what follows the program's name
  * @returns the exit code
  */
 export function runAgent(guest: Guest, args: readonly string[]): number {
   try {
-    const invocation = readInvocation(args, process.env, guest.files, () => surroundings(guest));
+    const options = optionsFor(guest.services !== undefined);
+    const invocation = readInvocation(args, process.env, guest.files, () => surroundings(guest), options);
     if (invocation.kind === "run") return serve(guest, invocation.config);
+    if (invocation.kind === "service") {
+      print(doServiceAction(guest, invocation.action, invocation.args));
+      return 0;
+    }
     print(invocation.kind === "dump" ? dumpConfig(invocation.config) : ANSWERS[invocation.kind](guest));
     return 0;
   } catch (error) {

@@ -11,7 +11,15 @@ import {
   printKeyFile,
 } from "./keyfile.ts";
 import { portPathOf } from "./known-ports.ts";
-import { ALL_OPTIONS, DEFAULT_COMMAND, type DialectName, type LOG_FORMATS, type METHODS, OPTIONS, type Option } from "./options.ts";
+import {
+  ALL_OPTIONS,
+  DEFAULT_COMMAND,
+  type DialectName,
+  type LOG_FORMATS,
+  type METHODS,
+  OPTIONS,
+  type Option,
+} from "./options.ts";
 
 export type Method = (typeof METHODS)[number];
 
@@ -121,7 +129,9 @@ export function readConfigFile(text: string, path: string): Given[] {
     if (!(error instanceof KeyFileError)) throw error;
     throw new ConfigError(`${path}:${error.line}: ${error.message}`);
   }
-  return entries.filter(({ group }) => group === GROUP || CHANNEL_GROUP.test(group)).map((entry) => readEntry(entry, path));
+  return entries
+    .filter(({ group }) => group === GROUP || CHANNEL_GROUP.test(group))
+    .map((entry) => readEntry(entry, path));
 }
 
 /** The settings of the command line. */

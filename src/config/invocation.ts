@@ -3,11 +3,13 @@ import type { Files } from "../guest.ts";
 import { SystemError } from "../guest.ts";
 import { type Config, ConfigError, readConfigFile, readOptions, resolveConfig, type Surroundings } from "./config.ts";
 import { type FoundOption, parseCommandLine } from "./getopt.ts";
-import { ALL_OPTIONS, OPTIONS, type Option } from "./options.ts";
+import { ALL_OPTIONS, OPTIONS, type Option, SERVICE_OPTION } from "./options.ts";
 
 export type Invocation =
   | { readonly kind: "version" | "help" | "commands" }
-  | { readonly kind: "run" | "dump"; readonly config: Config };
+  | { readonly kind: "run" | "dump"; readonly config: Config }
+  /** What is to be done about the service, and the words with which it is to run. */
+  | { readonly kind: "service"; readonly action: string; readonly args: readonly string[] };
 
 /** Words in place of a list of commands that ask which ones there are. */
 const ASKS_FOR_COMMANDS: readonly (string | undefined)[] = ["help", "?"];
@@ -19,6 +21,12 @@ function question({ option, value }: FoundOption<Option>): "version" | "help" | 
   const isList = option === OPTIONS.blockRpcs || option === OPTIONS.allowRpcs;
   return isList && ASKS_FOR_COMMANDS.includes(value) ? "commands" : undefined;
 }
+
+/** The options but for the one about the service, in their longest form. */
+const wordsWithoutService = (found: readonly FoundOption<Option>[]): string[] =>
+  found
+    .filter(({ option }) => option !== SERVICE_OPTION && option !== OPTIONS.daemonize)
+    .map(({ option, value }) => `--${option.long}${value === undefined ? "" : `=${value}`}`);
 
 /** A config file that nobody asked for may be missing. */
 function readFile(files: Pick<Files, "readText">, path: string, required: boolean): string {
@@ -33,6 +41,7 @@ function readFile(files: Pick<Files, "readText">, path: string, required: boolea
 
 /**
  * @param args what follows the program's name
+ * @param options those that this guest has
  * @throws ConfigError, whose message is one line for the user
  */
 export function readInvocation(
@@ -40,11 +49,14 @@ export function readInvocation(
   environment: Readonly<Record<string, string | undefined>>,
   files: Pick<Files, "readText">,
   surroundings: () => Surroundings,
+  options: readonly Option[] = ALL_OPTIONS,
 ): Invocation {
-  const { found, error } = parseCommandLine(args, ALL_OPTIONS);
+  const { found, error } = parseCommandLine(args, options);
   const asked = found.map(question).find((kind) => kind !== undefined);
   if (asked !== undefined) return { kind: asked };
   if (error !== undefined) throw new ConfigError(`${error}; --help lists the options`);
+  const service = found.find(({ option }) => option === SERVICE_OPTION);
+  if (service !== undefined) return { kind: "service", action: service.value ?? "", args: wordsWithoutService(found) };
 
   const { paths, ...others } = surroundings();
   const named = found.findLast(({ option }) => option === OPTIONS.config)?.value;

@@ -265,3 +265,17 @@ export const OPTIONS = {
 } as const satisfies Readonly<Record<string, Option>>;
 
 export const ALL_OPTIONS: readonly Option[] = Object.values(OPTIONS);
+
+/** Only where the system has services of this kind; no setting of a config file. */
+export const SERVICE_OPTION = {
+  long: "service",
+  short: "s",
+  argument: "required",
+  placeholder: "ACTION",
+  value: text,
+  help: "make the agent a service of the system with the other options given, or undo it: {serviceActions}",
+} as const satisfies Option;
+
+/** The options of a guest. */
+export const optionsFor = (hasServices: boolean): readonly Option[] =>
+  hasServices ? [...ALL_OPTIONS, SERVICE_OPTION] : ALL_OPTIONS;

@@ -139,7 +139,7 @@ export function createJsonLines(events: LineEvents, paused: () => boolean, eager
       } else if (!inString && meaning === CLOSE && --depth === 0) complete = eager;
       if (!complete) continue;
       if (heldLength + at - from > LIMITS.lineBytes) {
-        if (meaning === LINE) begin();
+        begin();
         events.bad("it is too long");
       } else finish(bytes, from, meaning === LINE ? at : at + 1);
       from = at + 1;

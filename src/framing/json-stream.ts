@@ -171,8 +171,8 @@ export function createJsonStream(events: StreamEvents, paused: () => boolean): J
     if (needed > held.byteLength) {
       const larger = Buffer.allocUnsafe(Math.max(needed, held.byteLength * 2, 4096));
       held.copy(larger, 0, 0, heldLength);
-      spent(held.byteLength);
       held = larger;
+      spent(heldLength);
     }
     bytes.copy(held, heldLength, start, end);
     heldLength = needed;
@@ -181,8 +181,9 @@ export function createJsonStream(events: StreamEvents, paused: () => boolean): J
   /** Gives a large message buffer back. */
   const letGo = (): void => {
     if (held.byteLength <= KEPT) return;
-    spent(held.byteLength);
+    const size = held.byteLength;
     held = EMPTY;
+    spent(size);
   };
 
   const beginMessage = (): void => {

@@ -4,6 +4,7 @@
  *
  * Facts: QEMU docs/interop/qmp-spec.rst and the behaviour of qemu-ga 10.
  */
+import { spent } from "../memory.ts";
 import { type Json, JsonFloat } from "./json.ts";
 import { LIMITS } from "./limits.ts";
 
@@ -107,14 +108,22 @@ export function createLexer(events: LexerEvents): Lexer {
       const larger = Buffer.allocUnsafe(length * 2);
       token.copy(larger, 0, 0, length);
       token = larger;
+      spent(length);
     }
     token[length++] = byte;
   };
 
+  const dropToken = (): void => {
+    length = 0;
+    if (token.byteLength <= KEPT) return;
+    const size = token.byteLength;
+    token = Buffer.allocUnsafe(64);
+    spent(size);
+  };
+
   const takeText = (): string => {
     const text = token.toString("latin1", 0, length);
-    length = 0;
-    if (token.byteLength > KEPT) token = Buffer.allocUnsafe(64);
+    dropToken();
     return text;
   };
 
@@ -189,7 +198,7 @@ export function createLexer(events: LexerEvents): Lexer {
 
   /** The rest of such a token is taken for a new one. */
   const tooLong = (): void => {
-    takeText();
+    dropToken();
     state = START;
     fail("JSON token size limit exceeded");
   };

@@ -79,7 +79,8 @@ describe("the framer", () => {
 
   test(`each of ${short.length} requests, split at every byte`, () => {
     for (const { name, bytes } of short) {
-      for (let at = 1; at < bytes.byteLength; at++) expectSame(splitAt(bytes, at), whole.get(name)!, `${name} at ${at}`);
+      for (let at = 1; at < bytes.byteLength; at++)
+        expectSame(splitAt(bytes, at), whole.get(name)!, `${name} at ${at}`);
     }
   });
 
@@ -126,7 +127,8 @@ describe("the framer", () => {
     const stream = Buffer.concat(requests.flatMap(({ bytes }) => [bytes, Buffer.of(0xff)]));
     const result = framed([stream]);
     const random = createRandom(SEED);
-    for (const longest of [1, 2, 50, 4096, 300_000]) expectSame(inPieces(stream, random, longest), result, `${longest}`);
+    for (const longest of [1, 2, 50, 4096, 300_000])
+      expectSame(inPieces(stream, random, longest), result, `${longest}`);
   });
 });
 
@@ -187,7 +189,8 @@ describe("the agent", () => {
     const data = createRandom(SEED).bytes(200_000);
     const path = join(folder, "data");
     for (const longest of [500, 5_000, 400_000]) {
-      const opened = (await wire.exchange([`{"execute":"guest-file-open","arguments":{"path":"${path}","mode":"w"}}`])).reply;
+      const opened = (await wire.exchange([`{"execute":"guest-file-open","arguments":{"path":"${path}","mode":"w"}}`]))
+        .reply;
       const handle = /\d+/.exec(opened)?.[0];
       const write = `{"execute":"guest-file-write","arguments":{"handle":${handle},"buf-b64":"${data.toString("base64")}"}}`;
       const { reply } = await wire.exchange(inPieces(Buffer.from(write), createRandom(longest), longest));

@@ -68,7 +68,8 @@ function values(reply: string): Json[] {
 }
 
 const short = (value: Json | undefined): string => {
-  const text = value === undefined ? "nothing" : JSON.stringify(value, (_, it) => (typeof it === "bigint" ? String(it) : it));
+  const text =
+    value === undefined ? "nothing" : JSON.stringify(value, (_, it) => (typeof it === "bigint" ? String(it) : it));
   return text.length > 300 ? `${text.slice(0, 300)}…` : text;
 };
 
@@ -79,7 +80,12 @@ const isNumber = (value: Json | undefined): value is number | bigint =>
   typeof value === "number" || typeof value === "bigint";
 
 /** The first member that differs. A number may lie between the peer's value and the one it had `after`. */
-function firstDifference(path: string, theirs: Json | undefined, ours: Json | undefined, after: Json | undefined): string | undefined {
+function firstDifference(
+  path: string,
+  theirs: Json | undefined,
+  ours: Json | undefined,
+  after: Json | undefined,
+): string | undefined {
   if (Array.isArray(theirs) && Array.isArray(ours)) {
     const later = Array.isArray(after) ? after : [];
     for (let index = 0; index < Math.max(theirs.length, ours.length); index++) {
@@ -125,12 +131,23 @@ const TYPES: Readonly<Record<string, (value: Json) => boolean>> = {
 };
 
 /** Members that the machine of the recording had and another may not. */
-const DEPENDS_ON_MACHINE = new Set(["address", "hardware-address", "zone", "name", "version", "version-id", "pretty-name", "id"]);
+const DEPENDS_ON_MACHINE = new Set([
+  "address",
+  "hardware-address",
+  "zone",
+  "name",
+  "version",
+  "version-id",
+  "pretty-name",
+  "id",
+]);
 
 /** Says where a reply has not the recorded shape; a list's items all have its first item's. */
 export function shapeDifference(shape: Json, value: Json | undefined, path = "return"): string | undefined {
   if (typeof shape === "string") {
-    return value !== undefined && TYPES[shape]?.(value) ? undefined : `${path}: ${shape} expected, ours ${short(value)}`;
+    return value !== undefined && TYPES[shape]?.(value)
+      ? undefined
+      : `${path}: ${shape} expected, ours ${short(value)}`;
   }
   if (Array.isArray(shape)) {
     if (!Array.isArray(value)) return `${path}: a list expected, ours ${short(value)}`;

@@ -17,8 +17,8 @@ setDefaultTimeout(180_000);
 const MIB = 1024 * 1024;
 /** The largest message, in qemu's buffer and in ours, beside what the agent is without it. */
 const MOST_GROWTH = 300 * MIB;
-/** What may stay when everything is over. */
-const LASTING_GROWTH = 48 * MIB;
+/** What may stay when everything is over: the allocator keeps one block of the largest size for the next time. */
+const LASTING_GROWTH = 96 * MIB;
 const SEED = 7_919;
 
 let folder: string;
@@ -100,9 +100,12 @@ describe("bytes of any kind", () => {
 
   test("tokens in random order", async () => {
     const random = createRandom(SEED);
-    const tokens = '{ } [ ] , : "a" \'b\' "guest-ping" "execute" "arguments" "id" 1 -2.5 1e9 true null nul \\ \xfe \xc3'.split(" ");
+    const tokens =
+      '{ } [ ] , : "a" \'b\' "guest-ping" "execute" "arguments" "id" 1 -2.5 1e9 true null nul \\ \xfe \xc3'.split(" ");
     for (let round = 0; round < 300; round++) {
-      const text = Array.from({ length: 1 + random.below(400) }, () => random.pick(tokens)).join(random.pick(["", " ", "\n"]));
+      const text = Array.from({ length: 1 + random.below(400) }, () => random.pick(tokens)).join(
+        random.pick(["", " ", "\n"]),
+      );
       await wire.exchange(inPieces(Buffer.from(text, "latin1"), random, 300), { patience: 0 });
     }
     await expectUsable();
@@ -318,7 +321,8 @@ describe("programs", () => {
   beforeAll(() => begin());
   afterAll(end);
 
-  const start = async (args: { [member: string]: Json }): Promise<Json> => member(await result("guest-exec", args), "pid");
+  const start = async (args: { [member: string]: Json }): Promise<Json> =>
+    member(await result("guest-exec", args), "pid");
 
   const ended = (pid: Json): Promise<Json> =>
     waitFor(
@@ -332,10 +336,11 @@ describe("programs", () => {
     );
 
   /** Children of the agent that have ended and were not waited for. */
-  const zombies = async (): Promise<string> => (await mustRun(["ps", "--ppid", String(agent.pid), "-o", "stat=,args="]).catch(() => ""))
-    .split("\n")
-    .filter((line) => line.startsWith("Z"))
-    .join("\n");
+  const zombies = async (): Promise<string> =>
+    (await mustRun(["ps", "--ppid", String(agent.pid), "-o", "stat=,args="]).catch(() => ""))
+      .split("\n")
+      .filter((line) => line.startsWith("Z"))
+      .join("\n");
 
   test("one that never ends", async () => {
     const pid = await start({ path: "sleep", arg: ["100000"], "capture-output": true });
@@ -363,7 +368,10 @@ describe("programs", () => {
 
   test("one that prints on both streams without end is served beside requests", async () => {
     const pid = await start({ path: "sh", arg: ["-c", "yes & yes >&2"], "capture-output": "separated" });
-    for (let count = 0; count < 10; count++) await expectUsable();
+    for (let count = 0; count < 20; count++) {
+      await expectUsable();
+      await Bun.sleep(100);
+    }
     // The shell and what it has started.
     const children = (await mustRun(["pgrep", "-P", String(pid)])).trim().split("\n").map(Number);
     for (const child of [Number(pid), ...children]) process.kill(child, "SIGKILL");
@@ -383,7 +391,8 @@ describe("programs", () => {
   test("many at once, none left as a zombie, no descriptor lost", async () => {
     const before = descriptors();
     const pids: Json[] = [];
-    for (let count = 0; count < 100; count++) pids.push(await start({ path: "echo", arg: [String(count)], "capture-output": true }));
+    for (let count = 0; count < 100; count++)
+      pids.push(await start({ path: "echo", arg: [String(count)], "capture-output": true }));
     for (const [count, pid] of pids.entries()) {
       expect(Buffer.from(String(member(await ended(pid), "out-data")), "base64").toString()).toBe(`${count}\n`);
     }
@@ -403,12 +412,27 @@ describe("hosts that go, or stop reading", () => {
 
   const reconnect = async (): Promise<void> => {
     wire.close();
-    wire = await openWire(socketPath());
+    // Only one host may wait while another is served, as with qemu-ga; a third is refused until then.
+    wire = await waitFor(
+      () => openWire(socketPath()).catch(() => undefined),
+      5_000,
+      () => "no connection",
+    );
   };
 
   test("in the middle of a request", async () => {
+    await expectUsable();
     const before = descriptors();
-    for (const half of ['{"execute":"guest-pi', '{"execute":"guest-ping","id":"', "[[[[", '"abc', "{'a':", "\xff{", "nul", "-"]) {
+    for (const half of [
+      '{"execute":"guest-pi',
+      '{"execute":"guest-ping","id":"',
+      "[[[[",
+      '"abc',
+      "{'a':",
+      "\xff{",
+      "nul",
+      "-",
+    ]) {
       wire.send(half);
       await reconnect();
       await expectUsable();
@@ -421,7 +445,11 @@ describe("hosts that go, or stop reading", () => {
     const handle = await result("guest-file-open", { path, mode: "w" });
     const start = `{"execute":"guest-file-write","arguments":{"handle":${printJson(handle)},"buf-b64":"`;
     wire.send(`${start}${"QUJD".repeat(50_000)}`);
-    await waitFor(() => Bun.file(path).size > 0 || undefined, 5_000, () => "nothing was written");
+    await waitFor(
+      () => Bun.file(path).size > 0 || undefined,
+      5_000,
+      () => "nothing was written",
+    );
     await reconnect();
     await expectUsable();
     expect(await result("guest-file-close", { handle })).toEqual({});
@@ -435,7 +463,11 @@ describe("hosts that go, or stop reading", () => {
     for (let round = 0; round < 10; round++) {
       const handle = await result("guest-file-open", { path });
       wire.send(`{"execute":"guest-file-read","arguments":{"handle":${printJson(handle)},"count":${40 * MIB}}}`);
-      await waitFor(() => wire.received().byteLength > 0 || undefined, 5_000, () => "no reply began");
+      await waitFor(
+        () => wire.received().byteLength > 0 || undefined,
+        5_000,
+        () => "no reply began",
+      );
       await reconnect();
       expect(await result("guest-file-close", { handle })).toEqual({});
     }
@@ -463,7 +495,12 @@ describe("hosts that go, or stop reading", () => {
     expect(memory("VmRSS") - before).toBeLessThan(100 * MIB);
     wire.resume();
     const total = count * '{"return": {}}\n'.length;
-    await waitFor(() => wire.received().byteLength >= total || undefined, 60_000, () => `${wire.received().byteLength} of ${total}`, 200);
+    await waitFor(
+      () => wire.received().byteLength >= total || undefined,
+      60_000,
+      () => `${wire.received().byteLength} of ${total}`,
+      200,
+    );
     expect(wire.received().equals(Buffer.from('{"return": {}}\n'.repeat(count)))).toBe(true);
     await expectUsable();
   });
@@ -478,17 +515,24 @@ describe("hosts that go, or stop reading", () => {
     await Bun.sleep(700);
     expect(memory("VmRSS") - before).toBeLessThan(40 * MIB);
     wire.resume();
-    await waitFor(() => wire.received().includes("\n") || undefined, 30_000, () => "the reply did not end", 100);
+    await waitFor(
+      () => wire.received().includes("\n") || undefined,
+      30_000,
+      () => "the reply did not end",
+      100,
+    );
     const reply = parseJson(wire.received().toString("latin1"));
     expect(isObject(reply) ? member(reply.return ?? null, "count") : reply).toBe(40 * MIB);
     await expectUsable();
   });
 
-  test("one that comes and goes a hundred times", async () => {
+  test("one that comes and goes a hundred times, sometimes without a word", async () => {
+    await expectUsable();
     const before = descriptors();
     for (let round = 0; round < 100; round++) {
       await reconnect();
       if (round % 3 === 0) wire.send("\xff{");
+      else if (round % 3 === 1) await expectUsable();
     }
     await reconnect();
     await expectUsable();

@@ -45,7 +45,8 @@ export const INTENDED_DIFFERENCES: readonly IntendedDifference[] = [
     cases: ["deep 1025"],
     theirs: /^\{"error": \{"class": "GenericError", "desc": "JSON nesting depth limit exceeded"\}\}\n\{"error": /,
     ours: error("JSON nesting depth limit exceeded"),
-    reason: "One error for one broken message; what is left of it is passed over instead of answered bracket by bracket.",
+    reason:
+      "One error for one broken message; what is left of it is passed over instead of answered bracket by bracket.",
   },
   {
     cases: ["write YQ", "write YQ=", "write ="],

@@ -22,7 +22,13 @@ export function createJudge(peer: PeerName): Judge {
   const table = INTENDED_DIFFERENCES.filter(({ peers }) => peers === undefined || peers.includes(peer));
   const seen = new Map<IntendedDifference, Set<string>>(table.map((line) => [line, new Set()]));
 
-  const judgePart = (name: string, part: (typeof PARTS)[number], theirs = "", ours = "", after = theirs): string | undefined => {
+  const judgePart = (
+    name: string,
+    part: (typeof PARTS)[number],
+    theirs = "",
+    ours = "",
+    after = theirs,
+  ): string | undefined => {
     const spelling = spellingFault(ours);
     if (spelling !== undefined) return `${part}: not qemu's spelling: ${spelling.slice(0, 300)}`;
     const difference = replyDifference(theirs, ours, after);

@@ -1,5 +1,5 @@
 /** The recorded requests and more, asked of our agent and of real ones beside it, compared member by member. */
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -121,31 +121,26 @@ function compareWith(peer: PeerName, command: readonly string[], concerned: read
   });
 }
 
-const availability = await availabilityOf(obtainPeer);
-describeWith("side by side with qemu-ga 10", availability, () => {
-  beforeAll(async () => {
-    expect((await obtainPeer()).version).toStartWith("10.");
-  });
-  describe("every request", async () => {
-    compareWith("10", (await obtainPeer()).command, requests);
-  });
+let newest: readonly string[] = [];
+const newestReady = await availabilityOf(async () => {
+  newest = (await obtainPeer()).command;
 });
+describeWith("side by side with qemu-ga 10", newestReady, () => compareWith("10", newest, requests));
 
-/** The machine's own agent, when it is an older one than the peer above. */
+/** The machine's own agent, which may be of an older series. */
 const OWN_PEER = "/usr/sbin/qemu-ga";
-const installed = await availabilityOf(async () => {
+let ownBanner = "";
+let ownCommands = new Set<string>();
+const ownReady = await availabilityOf(async () => {
   const packages = await ensurePackages(["qemu-guest-agent"]);
   if (!packages.available) throw new Error(packages.reason);
-  const banner = await mustRun([OWN_PEER, "--version"]);
-  if (!banner.includes(" 7.2")) throw new Error(`the distribution has ${banner.trim()}`);
+  ownBanner = await mustRun([OWN_PEER, "--version"]);
+  ownCommands = await commandsOf([OWN_PEER]);
 });
-describeWith("side by side with qemu-ga 7.2", installed, () => {
-  describe("what both have", async () => {
-    const known = await commandsOf([OWN_PEER]);
-    compareWith(
-      "7.2",
-      [OWN_PEER],
-      requests.filter((request) => known.has(commandOf(request) ?? "guest-ping")),
-    );
-  });
-});
+// A release that has series 10 itself has nothing older to compare with.
+if (!ownReady.available || ownBanner.includes(" 7.2")) {
+  const whatBothHave = requests.filter((request) => ownCommands.has(commandOf(request) ?? "guest-ping"));
+  describeWith("side by side with qemu-ga 7.2, what both have", ownReady, () =>
+    compareWith("7.2", [OWN_PEER], whatBothHave),
+  );
+}

@@ -51,9 +51,7 @@ export const openedHandle = (send: string, reply: string): string | undefined =>
 
 /** A reply with `{H}` in place of the handle. */
 export const symbolicHandle = (send: string, reply: string, handle: string): string =>
-  openedHandle(send, reply) === undefined
-    ? reply.replaceAll(`'${handle}'`, "'{H}'")
-    : reply.replace(handle, "{H}");
+  openedHandle(send, reply) === undefined ? reply.replaceAll(`'${handle}'`, "'{H}'") : reply.replace(handle, "{H}");
 
 const PID = /("pid": )\d+/;
 
@@ -62,7 +60,10 @@ export function readRecording(): readonly Recorded[] {
   const path = join(import.meta.dir, "qemu-ga-10.0.13.jsonl");
   let handle = "";
   const symbolic = (line: string): string =>
-    (handle === "" ? line : line.replaceAll(`"handle": ${handle}`, '"handle": {H}')).replaceAll(RECORDED_FILE, "{FILE}");
+    (handle === "" ? line : line.replaceAll(`"handle": ${handle}`, '"handle": {H}')).replaceAll(
+      RECORDED_FILE,
+      "{FILE}",
+    );
   return readFileSync(path, "utf8")
     .trimEnd()
     .split("\n")
@@ -74,7 +75,7 @@ export function readRecording(): readonly Recorded[] {
       const reply = text(row.reply);
       if (reply === undefined) return { name, send, outcome: undefined, shape: row.shape };
       handle = openedHandle(send, reply) ?? handle;
-      const named = symbolicHandle(send, reply.replace(PID, '$1{PID}'), handle);
+      const named = symbolicHandle(send, reply.replace(PID, "$1{PID}"), handle);
       const status = text(row.status);
       const statusAgain = text(row["status-again"]);
       const outcome: Outcome = {

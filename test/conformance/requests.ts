@@ -1,11 +1,11 @@
 /** Requests beyond those of the recording, for agents that are there to be asked: see `Request` for the placeholders. */
-import { printJson, type Json } from "../lab/qga-client.ts";
+import { type Json, printJson } from "../lab/qga-client.ts";
 import type { Request } from "./recording.ts";
 
 /** Text that is JSON in one way or another, or not at all. */
 const TEXTS: readonly string[] = [
   // Structure
-  ..."[} {] {\"a\":[} [[} ]]]] }} }{ ,, , : :: {,} {\"a\"} {\"a\":} {:1} {1:2} {null:1} {[]:1} [1 2] [,] [1,] [\"a\":1]".split(
+  ...'[} {] {"a":[} [[} ]]]] }} }{ ,, , : :: {,} {"a"} {"a":} {:1} {1:2} {null:1} {[]:1} [1 2] [,] [1,] ["a":1]'.split(
     / (?!2\])/,
   ),
   '{"execute":"guest-ping"}}',
@@ -17,7 +17,9 @@ const TEXTS: readonly string[] = [
   '{"execute":"guest-ping"},{"execute":"guest-ping"}',
   "[[[[{{{{",
   // Numbers
-  ..."- 1. .5 1e 1e+ 1e5 1E5 01 -01 00 0x10 1_000 -0.0 1e-400 0e0 --1 +1 1a 1.5.5 - 1 9223372036854775807 18446744073709551615".split(" "),
+  ..."- 1. .5 1e 1e+ 1e5 1E5 01 -01 00 0x10 1_000 -0.0 1e-400 0e0 --1 +1 1a 1.5.5 - 1 9223372036854775807 18446744073709551615".split(
+    " ",
+  ),
   // Words
   ..."nul truex True NULL undefined nan -inf falsetrue true,false".split(" "),
   // Strings
@@ -64,7 +66,7 @@ const COMMANDS: readonly (readonly [string, Json | undefined, { [member: string]
   ["guest-ping", {}, { id: { deep: [[[[{ a: 1 }]]]] } }],
   ["guest-ping", {}, { id: 18446744073709551615n }],
   ["guest-ping", {}, { id: -9223372036854775808n }],
-  ["guest-ping", {}, { id: "\u{1f600} \u00e9 \u0001 \" \\ / \u007f" }],
+  ["guest-ping", {}, { id: '\u{1f600} \u00e9 \u0001 " \\ / \u007f' }],
   ["guest-ping", {}, { id: [] }],
   ["guest-ping", null],
   ["guest-ping", "x"],
@@ -100,7 +102,7 @@ const COMMANDS: readonly (readonly [string, Json | undefined, { [member: string]
   ["guest-file-write", { handle: "{H}", "buf-b64": "YWJj\u00e9ZGV" }],
   ["guest-file-write", { handle: "{H}", "buf-b64": "YWJj", count: 0 }],
   ["guest-file-write", { handle: "{H}", "buf-b64": "YWJj", count: 4 }],
-  ["guest-file-write", { handle: "{H}", "buf-b64": "" , count: 1 }],
+  ["guest-file-write", { handle: "{H}", "buf-b64": "", count: 1 }],
   ["guest-file-flush", { handle: "{H}" }],
   ["guest-file-close", { handle: "{H}" }],
   ["guest-file-flush", { handle: "{H}" }],
@@ -121,7 +123,7 @@ const COMMANDS: readonly (readonly [string, Json | undefined, { [member: string]
   ["guest-file-open", { path: "/proc/nothing", mode: "w" }],
   ["guest-file-open", { path: "/etc/passwd/x" }],
   ["guest-file-open", { path: "relative" }],
-  ["guest-file-open", { path: "/nonexistent/\u00e9\u0001\"" }],
+  ["guest-file-open", { path: '/nonexistent/\u00e9\u0001"' }],
   ["guest-file-open", { path: `/${"x".repeat(300)}` }],
   ["guest-file-open", { path: `/${"x/".repeat(3000)}` }],
   ["guest-file-open", { path: "/proc/version\u0000x" }],
@@ -142,9 +144,15 @@ const COMMANDS: readonly (readonly [string, Json | undefined, { [member: string]
   ["guest-exec", { path: "sh", arg: ["-c", "kill -SEGV $$"] }],
   ["guest-exec", { path: "sh", arg: ["-c", "(sleep 0.3; echo late) & echo early"], "capture-output": true }],
   ["guest-exec", { path: "sh", arg: ["-c", "exec >&- 2>&-; sleep 0.2; exit 4"], "capture-output": true }],
-  ["guest-exec", { path: "sh", arg: ["-c", "cat; echo $#", "x", "", "a b", "\u00e9"], "capture-output": true, "input-data": "" }],
+  [
+    "guest-exec",
+    { path: "sh", arg: ["-c", "cat; echo $#", "x", "", "a b", "\u00e9"], "capture-output": true, "input-data": "" },
+  ],
   ["guest-exec", { path: "sh", arg: ["-c", "exit 0"], "input-data": Buffer.alloc(300_000).toString("base64") }],
-  ["guest-exec", { path: "wc", arg: ["-c"], "input-data": Buffer.alloc(300_000).toString("base64"), "capture-output": true }],
+  [
+    "guest-exec",
+    { path: "wc", arg: ["-c"], "input-data": Buffer.alloc(300_000).toString("base64"), "capture-output": true },
+  ],
   ["guest-exec", { path: "grep", arg: ["Sig[IBP]", "/proc/self/status"], "capture-output": true }],
   ["guest-exec", { path: "sh", arg: ["-c", "umask; ulimit -n"], "capture-output": true }],
   ["guest-exec", { path: "/bin/sh", arg: ["-c", "echo $0 $PWD | head -c 8"], "capture-output": true }],

@@ -40,7 +40,8 @@ const TAIL = 128;
 
 let lastSync = 900_000_000;
 
-const asBytes = (data: Uint8Array | string): Uint8Array => (typeof data === "string" ? Buffer.from(data, "latin1") : data);
+const asBytes = (data: Uint8Array | string): Uint8Array =>
+  typeof data === "string" ? Buffer.from(data, "latin1") : data;
 
 /** Connects to the agent's socket. */
 export async function openWire(path: string): Promise<Wire> {
@@ -110,7 +111,9 @@ export async function openWire(path: string): Promise<Wire> {
         const all = take();
         const asked = Buffer.concat(requests.map(asBytes)).toString("latin1");
         const what = open ? "no answer to a sync" : "the connection ended";
-        throw new Error(`${what} after ${JSON.stringify(asked.slice(0, 500))}, only ${JSON.stringify(all.slice(-500))}`);
+        throw new Error(
+          `${what} after ${JSON.stringify(asked.slice(0, 500))}, only ${JSON.stringify(all.slice(-500))}`,
+        );
       }
       const reply = take().slice(0, -end.length);
       return { reply: reply.endsWith(STRAY) ? reply.slice(0, -STRAY.length) : reply, prompt };

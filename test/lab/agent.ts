@@ -30,13 +30,12 @@ export interface RunningAgent {
 }
 
 /**
- * The words that run our agent: the executable that `INGUEST` names, without it the sources.
- * INGUEST is looked at by tests only.
+ * The words that run our agent: the executable that `INGUEST_EXECUTABLE` names, else the sources.
  */
 export const inguestCommand: readonly string[] =
-  process.env.INGUEST === undefined
+  process.env.INGUEST_EXECUTABLE === undefined
     ? [process.execPath, resolve(import.meta.dir, "../../platform/linux/main.ts")]
-    : [resolve(process.env.INGUEST)];
+    : [resolve(process.env.INGUEST_EXECUTABLE)];
 
 /**
  * Starts an agent on a unix socket of this machine and waits until it listens.

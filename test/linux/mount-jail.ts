@@ -189,11 +189,13 @@ export async function makeJail(more: readonly GuestFile[] = []): Promise<MountJa
     },
     async [Symbol.asyncDispose]() {
       // A filesystem that stays frozen would outlive even its namespace.
-      const thawAll = async (): Promise<void> => {
-        for (const { major, mountpoint } of mounts(holder.pid)) {
-          if (major !== 0) await inJail(`fsfreeze --unfreeze '${mountpoint}'`);
-        }
-      };
+      // One may have to wait for another, hence all at once.
+      const thawAll = (): Promise<unknown> =>
+        Promise.all(
+          mounts(holder.pid)
+            .filter(({ major }) => major !== 0)
+            .map(({ mountpoint }) => inJail(`fsfreeze --unfreeze '${mountpoint}'`)),
+        );
       for (const { client, kill } of agents) {
         client.close();
         kill("SIGKILL");

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { inguestCommand, type RunningAgent, startAgent } from "../lab/agent.ts";
 import { availabilityOf, describeWith, ensurePackages } from "../lab/apt.ts";
 import { obtainPeer } from "../lab/peer.ts";
-import { mustRun, run } from "../lab/process.ts";
+import { mustRun, run, waitFor } from "../lab/process.ts";
 import { connect, isObject, type Json, parseJson, type QgaClient } from "../lab/qga-client.ts";
 
 const available = await availabilityOf(async () => {
@@ -15,6 +15,14 @@ const available = await availabilityOf(async () => {
   await mustRun(["unshare", "--net", "--uts", "--mount", "true"]);
   await obtainPeer();
 });
+
+/** The socket is there before it listens. */
+const connectSoon = (path: string): Promise<QgaClient> =>
+  waitFor(
+    () => connect(path).catch(() => undefined),
+    5_000,
+    () => `no connection to ${path}`,
+  );
 
 const folder = mkdtempSync("/tmp/inguest-facts-");
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -38,7 +46,7 @@ async function startPair({ within = [], env = {} }: Surroundings = {}): Promise<
   const client = async (name: string, command: readonly string[]): Promise<QgaClient> => {
     const socketPath = join(folder, `${name}.sock`);
     agents.push(await startAgent([...within, ...command], { socketPath, stateDir: join(folder, name), env }));
-    const connected = await connect(socketPath);
+    const connected = await connectSoon(socketPath);
     await connected.sync();
     return connected;
   };

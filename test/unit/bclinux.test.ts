@@ -11,10 +11,18 @@ import { BCLINUX_COMMANDS } from "../../src/dialect/qga/bclinux.ts";
 import { type Guest, ProgramError, SystemError } from "../../src/guest.ts";
 import { inguestCommand, type RunningAgent, startAgent } from "../lab/agent.ts";
 import { availabilityOf, describeWith } from "../lab/apt.ts";
-import { mustRun } from "../lab/process.ts";
+import { mustRun, waitFor } from "../lab/process.ts";
 import { AgentError, connect, isObject, type Json, parseJson, type QgaClient } from "../lab/qga-client.ts";
 
 const available = await availabilityOf(() => mustRun(["unshare", "--uts", "--mount", "--net", "true"]));
+
+/** The socket is there before it listens. */
+const connectSoon = (path: string): Promise<QgaClient> =>
+  waitFor(
+    () => connect(path).catch(() => undefined),
+    5_000,
+    () => `no connection to ${path}`,
+  );
 
 const folder = mkdtempSync("/tmp/inguest-bclinux-");
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -26,6 +34,8 @@ const APART = [
 ];
 
 const NAMES = BCLINUX_COMMANDS.map(({ name }) => name);
+/** Those that are off until they are enabled by name. */
+const GUARDED = ["guest-user-check", "change-hostname", "change-password"];
 
 describeWith("an agent with --dialect bclinux", available, () => {
   let agent: RunningAgent;
@@ -36,9 +46,9 @@ describeWith("an agent with --dialect bclinux", available, () => {
     agent = await startAgent([...APART, ...inguestCommand], {
       socketPath,
       stateDir: join(folder, "state"),
-      args: ["--dialect", "bclinux", "--verbose"],
+      args: ["--dialect", "bclinux", "--enable-rpcs", GUARDED.join(","), "--command-timeout", "2", "--verbose"],
     });
-    client = await connect(socketPath);
+    client = await connectSoon(socketPath);
     await client.sync();
   });
   afterAll(async () => {
@@ -120,7 +130,7 @@ describeWith("an agent with --dialect bclinux", available, () => {
     expect(await raw(request)).toEqual({
       return: {
         list: await mustRun(["ls", "-l", join(folder, "etc/hostname")]).then((text) =>
-          text.replace(`${folder}/etc`, "/etc"),
+          text.trimEnd().replace(`${folder}/etc`, "/etc"),
         ),
       },
     });
@@ -128,27 +138,42 @@ describeWith("an agent with --dialect bclinux", available, () => {
 
   test.each([
     ["nothing printed", "true", ""],
-    ["only standard output", "echo out; echo err >&2", "out\n"],
-    ["a failing one", "echo before; exit 3", "before\n"],
-    ["one that a signal ends", "echo before; kill -9 $$", "before\n"],
+    ["only standard output", "echo out; echo err >&2", "out"],
+    ["a failing one", "echo before; exit 3", "before"],
+    ["one that a signal ends", "echo before; kill -9 $$", "before"],
     ["an unknown program", "no-such-program-here", ""],
     ["pipes and quotes", `printf '%s' "a'b" | tr a-z A-Z`, "A'B"],
     ["bytes that are no text", "printf 'x\\377y'", "x\ufffdy"],
     ["no standard input", "cat", ""],
-    ["much", "yes | head -c 3000000", "y\n".repeat(1_500_000)],
+    ["much", "yes | head -c 3000000", "y\n".repeat(1_500_000).slice(0, -1)],
+    ["a newline, and one more", "echo; echo", "\n"],
   ])("check: %s", async (_name, command, output) => {
     expect(await call("guest-user-check", { "command-name": "c", command })).toEqual({ c: output });
   });
 
   test.each(["__proto__", "", 'a"b', "1"])("a check by the name %j", async (name) => {
     const reply = await call("guest-user-check", { "command-name": name, command: "echo 1" });
-    expect(Object.entries(reply)).toEqual([[name, "1\n"]]);
+    expect(Object.entries(reply)).toEqual([[name, "1"]]);
   });
 
   test("other requests wait for a check, and are answered in order", async () => {
     client.send("guest-user-check", { "command-name": "c", command: "sleep 0.3; echo done" });
     client.send("guest-ping");
-    expect([await client.line(), await client.line()]).toEqual(['{"return": {"c": "done\\n"}}', '{"return": {}}']);
+    expect([await client.line(), await client.line()]).toEqual(['{"return": {"c": "done"}}', '{"return": {}}']);
+  });
+
+  test("a check ends at the time limit, with all that it has started", async () => {
+    const started = performance.now();
+    // A shell replaces itself by its last command: this one has a child that holds the pipe.
+    const check = call("guest-user-check", { "command-name": "c", command: "sleep 27.5 & sleep 27.5; echo" });
+    await expect(check).rejects.toThrow("the command was killed after 2 seconds");
+    expect(performance.now() - started).toBeLessThan(9000);
+    expect(await mustRun(["ps", "-eo", "args"])).not.toContain("sleep 27.5");
+  }, 15_000);
+
+  test("a check that a C program would cut short", async () => {
+    const check = call("guest-user-check", { "command-name": "c", command: "echo a\0b" });
+    await expect(check).rejects.toThrow("the command contains a NUL character");
   });
 
   test("a check without its command", async () => {
@@ -198,11 +223,36 @@ describeWith("an agent with --dialect bclinux", available, () => {
   });
 });
 
+describeWith("an agent with --dialect bclinux and nothing else", available, () => {
+  test("keeps off what runs a shell or changes who the guest is", async () => {
+    const socketPath = join(folder, "guarded.sock");
+    const args = ["--dialect", "bclinux"];
+    const agent = await startAgent(inguestCommand, { socketPath, stateDir: join(folder, "guarded"), args });
+    const client = await connectSoon(socketPath);
+    try {
+      const info = await client.call("guest-info");
+      const list =
+        isObject(info) && Array.isArray(info.supported_commands) ? info.supported_commands.filter(isObject) : [];
+      const off = list.filter(({ enabled }) => enabled === false).map(({ name }) => String(name));
+      expect(off.toSorted()).toEqual(GUARDED.toSorted());
+      for (const name of GUARDED) {
+        const text = `Command ${name} has been disabled: the command is not allowed`;
+        expect(await client.call(name).catch((error: unknown) => error)).toEqual(
+          new AgentError("CommandNotFound", text),
+        );
+      }
+    } finally {
+      client.close();
+      await agent.stop();
+    }
+  });
+});
+
 describeWith("an agent without it", available, () => {
   test("knows none of the commands", async () => {
     const socketPath = join(folder, "plain.sock");
     const agent = await startAgent(inguestCommand, { socketPath, stateDir: join(folder, "plain") });
-    const client = await connect(socketPath);
+    const client = await connectSoon(socketPath);
     try {
       for (const name of NAMES) {
         const failure = await client.call(name).catch((error: unknown) => error);

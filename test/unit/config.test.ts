@@ -32,6 +32,9 @@ function configOf(args: readonly string[], world?: World): Config {
   return invocation.config;
 }
 
+/** The settings but for the ways to hosts, which have tests of their own. */
+const settingsOf = (args: readonly string[], world?: World): Config => ({ ...configOf(args, world), channels: [] });
+
 const inFile = (lines: string): World => ({ files: { "/c": `[general]\n${lines}\n` } });
 
 describe("settings", () => {
@@ -53,7 +56,7 @@ describe("settings", () => {
   };
 
   test("none", () => {
-    expect(configOf([])).toEqual(usual);
+    expect(settingsOf([])).toEqual(usual);
   });
 
   test.each<[args: string[], expected: Partial<Config>]>([
@@ -74,7 +77,7 @@ describe("settings", () => {
     [["--dialect", "bclinux"], { dialect: "bclinux" }],
     [["--log-format=json"], { logFormat: "json" }],
   ])("%j", (args, expected) => {
-    expect(configOf(args)).toEqual({ ...usual, ...expected });
+    expect(settingsOf(args)).toEqual({ ...usual, ...expected });
   });
 
   test.each<[lines: string, expected: Partial<Config>]>([
@@ -90,25 +93,25 @@ describe("settings", () => {
       { fsfreezeTimeout: 5, dialect: "bclinux", logFormat: "text" },
     ],
   ])("a file with %j", (lines, expected) => {
-    expect(configOf(["-c", "/c"], inFile(lines))).toEqual({ ...usual, ...expected });
+    expect(settingsOf(["-c", "/c"], inFile(lines))).toEqual({ ...usual, ...expected });
   });
 
   test("flags win over the file, lists add up", () => {
-    const config = configOf(["-c", "/c", "-p", "/flag", "-b", "x"], inFile("path=/file\nblock-rpcs=a\nlogfile=/l"));
+    const config = settingsOf(["-c", "/c", "-p", "/flag", "-b", "x"], inFile("path=/file\nblock-rpcs=a\nlogfile=/l"));
     expect(config).toEqual({ ...usual, path: "/flag", logfile: "/l", blockRpcs: ["a", "x"] });
   });
 
   test("other groups are passed over", () => {
-    expect(configOf(["-c", "/c"], { files: { "/c": "[x]\nfoo=1\n[general]\nverbose=true\n[y]\nverbose=no" } })).toEqual(
-      {
-        ...usual,
-        verbose: true,
-      },
-    );
+    expect(
+      settingsOf(["-c", "/c"], { files: { "/c": "[x]\nfoo=1\n[general]\nverbose=true\n[y]\nverbose=no" } }),
+    ).toEqual({
+      ...usual,
+      verbose: true,
+    });
   });
 
   test("a socket that was handed over needs no path", () => {
-    const config = configOf(["-m", "isa-serial", "-p", "/x"], { activated: "vsock-listen" });
+    const config = settingsOf(["-m", "isa-serial", "-p", "/x"], { activated: "vsock-listen" });
     expect(config.method).toBe("vsock-listen");
     expect(config.path).toBeUndefined();
   });
@@ -122,19 +125,19 @@ describe("which file", () => {
   };
 
   test("the usual one", () => {
-    expect(configOf([], { files }).pidfile).toBe("/default");
+    expect(settingsOf([], { files }).pidfile).toBe("/default");
   });
 
   test("QGA_CONF", () => {
-    expect(configOf([], { files, env: { QGA_CONF: "/env" } }).pidfile).toBe("/env");
+    expect(settingsOf([], { files, env: { QGA_CONF: "/env" } }).pidfile).toBe("/env");
   });
 
   test("-c, the last one", () => {
-    expect(configOf(["-c", "/env", "-c", "/c"], { files, env: { QGA_CONF: "/env" } }).pidfile).toBe("/c");
+    expect(settingsOf(["-c", "/env", "-c", "/c"], { files, env: { QGA_CONF: "/env" } }).pidfile).toBe("/c");
   });
 
   test("one that was not asked for by -c may be missing", () => {
-    expect(configOf([], { env: { QGA_CONF: "/missing" } }).pidfile).toBe("/run/pid");
+    expect(settingsOf([], { env: { QGA_CONF: "/missing" } }).pidfile).toBe("/run/pid");
   });
 });
 
@@ -144,7 +147,7 @@ describe("what is wrong is named in one line", () => {
     [["-c", "/c"], {}, "/c: No such file or directory"],
     [["-m", "foo"], {}, "option -m: 'foo' is not one of virtio-serial, isa-serial, unix-listen, vsock-listen"],
     [["-m", "unix-listen"], {}, "method unix-listen needs a path: option -p, or the key path in [general]"],
-    [["--dial=x"], {}, "option --dial: 'x' is not one of qga, bclinux"],
+    [["--dial=x"], {}, "option --dial: 'x' is not one of qga, bclinux, ovirt, eayun"],
     [["--fsfreeze-timeout=x"], {}, "option --fsfreeze-timeout: 'x' is not a number of seconds"],
     [["--fsfreeze-timeout=86401"], {}, "option --fsfreeze-timeout: '86401' is more than a day (86400 seconds)"],
     [["-c", "/c"], inFile("\nfoo=1"), "/c:3: [general] foo: there is no such key"],
@@ -177,8 +180,8 @@ test.each([
   [["-d", "-v", "-r", "-F", "-p", " /a\\b;c", "-l", "/ä", "-b", "a,b,c", "-b", "d", "-a", "x"]],
   [["--fsfreeze-timeout=3", "--dialect=bclinux", "--log-format=journal"]],
 ])("what %j dumps is what it would be run with", (args: string[]) => {
-  const config = configOf(args);
-  const again = configOf(["-c", "/c"], { files: { "/c": dumpConfig(config) } });
+  const config = settingsOf(args);
+  const again = settingsOf(["-c", "/c"], { files: { "/c": dumpConfig(config) } });
   const sorted = ({ blockRpcs, allowRpcs, ...others }: Config) => ({
     ...others,
     blockRpcs: blockRpcs.toSorted(),
@@ -193,4 +196,55 @@ test("the help has every option, fits a terminal and fills in the facts", () => 
   for (const line of text.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
   expect(text).not.toMatch(/\{\w+\}/);
   expect(text).toContain("/etc/default.conf");
+});
+
+describe("ways to hosts", () => {
+  const channels = (args: readonly string[], lines = ""): Config["channels"] =>
+    configOf(["-c", "/c", ...args], { files: { "/c": lines } }).channels;
+
+  test.each<[args: string[], expected: Config["channels"]]>([
+    // Then every known port is served.
+    [[], []],
+    [["-m", "virtio-serial", "-r", "-v"], []],
+    [["-p", "/x"], [{ method: "virtio-serial", dialect: "qga", path: "/x" }]],
+    [["-m", "isa-serial"], [{ method: "isa-serial", dialect: "qga", path: "/dev/serial" }]],
+    [["--dialect", "bclinux"], [{ method: "virtio-serial", dialect: "bclinux", path: "/dev/virtio" }]],
+    [["--dialect", "ovirt"], [{ method: "virtio-serial", dialect: "ovirt", path: "/dev/com.redhat.rhevm.vdsm" }]],
+    [["--dialect", "eayun"], [{ method: "virtio-serial", dialect: "eayun", path: "/dev/com.eayun.eayunstack.0" }]],
+    [
+      ["--dialect", "ovirt", "-m", "unix-listen", "-p", "/s"],
+      [{ method: "unix-listen", dialect: "ovirt", path: "/s" }],
+    ],
+  ])("%j", (args, expected) => {
+    expect(channels(args)).toEqual(expected);
+  });
+
+  const sections = "[channel a]\ndialect=eayun\n[channel b c]\nmethod=unix-listen\npath=/s\ndialect=ovirt\n";
+  const ofSections: Config["channels"] = [
+    { name: "a", method: "virtio-serial", dialect: "eayun", path: "/dev/com.eayun.eayunstack.0" },
+    { name: "b c", method: "unix-listen", dialect: "ovirt", path: "/s" },
+  ];
+
+  test("sections alone are all that is served", () => {
+    expect(channels([], sections)).toEqual(ofSections);
+  });
+
+  test("sections are served beside what flags name", () => {
+    const own = { method: "virtio-serial", dialect: "qga", path: "/x" } as const;
+    expect(channels(["-p", "/x"], sections)).toEqual([own, ...ofSections]);
+  });
+
+  test("sections are dumped as they are read", () => {
+    const invocation = invoke(["-c", "/c", "-p", "/x", "-D"], { files: { "/c": sections } });
+    if (invocation.kind !== "dump") throw new Error(invocation.kind);
+    expect(channels([], dumpConfig(invocation.config))).toEqual(invocation.config.channels);
+  });
+
+  test.each([
+    ["[channel a]\nverbose=true\n", "/c:2: [channel a] verbose: there is no such key"],
+    ["[channel a]\nmethod=unix-listen\n", "method unix-listen needs a path: option -p, or the key path in [channel a]"],
+    ["[channel a]\ndialect=klingon\n", "is not one of qga, bclinux, ovirt, eayun"],
+  ])("%j is an error", (lines, message) => {
+    expect(() => channels([], lines)).toThrow(message);
+  });
 });

@@ -288,3 +288,13 @@ export async function peerFiles(peer: Peer): Promise<GuestFile[]> {
     ...libraries.map((from) => ({ from, to: `${peerInGuest.folder}/${basename(from)}` })),
   ];
 }
+
+/** chpasswd(8) of this machine with the part of PAM that it needs: busybox has none in Debian. */
+export async function chpasswdFiles(): Promise<GuestFile[]> {
+  const module = "/lib/x86_64-linux-gnu/security/pam_unix.so";
+  const programs = await Promise.all(["/usr/sbin/chpasswd", module].map((path) => executableFiles(path, path)));
+  return [
+    ...programs.flat(),
+    { to: "/etc/pam.d/chpasswd", content: "password required pam_unix.so sha512\n", mode: 0o644 },
+  ];
+}

@@ -28,7 +28,7 @@ export async function libvirtAvailability(...preparations: readonly (() => Promi
 
 /** A libvirt daemon that nobody else sees. */
 export interface Libvirt {
-  /** Runs virsh and gives its output, trimmed. Throws an Error with virsh's text if it fails. */
+  /** Runs virsh and gives its output without the last newline. Throws an Error with virsh's text if it fails. */
   virsh(...args: readonly string[]): Promise<string>;
   /** Kills the daemon and all domains. May be called again. */
   stop(): Promise<void>;
@@ -94,7 +94,7 @@ export async function startLibvirt(): Promise<Libvirt> {
       async () => `libvirtd does not answer: ${await log()}`,
       100,
     );
-    return { virsh: async (...args) => (await mustRun([...command, ...args], { timeoutMs: 60_000 })).trim(), stop };
+    return { virsh: async (...args) => (await mustRun([...command, ...args], { timeoutMs: 60_000 })).trimEnd(), stop };
   } catch (error) {
     await stop();
     throw error;

@@ -37,7 +37,10 @@ export interface Message<C extends Content = Content, Input = undefined> {
   readonly rate?: Rate;
   /** On its rate it is only sent when it has changed. */
   readonly onlyChanges?: true;
-  make(facts: Facts, input: Input): v.InferOutput<v.ObjectSchema<C, undefined>> | Promise<v.InferOutput<v.ObjectSchema<C, undefined>>>;
+  make(
+    facts: Facts,
+    input: Input,
+  ): v.InferOutput<v.ObjectSchema<C, undefined>> | Promise<v.InferOutput<v.ObjectSchema<C, undefined>>>;
 }
 
 /** Declares a message; it only binds the types together. */

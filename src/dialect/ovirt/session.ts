@@ -169,14 +169,16 @@ export function createOvirtSession(
       if (!(running instanceof Promise)) return note("ok");
       waiting = true;
       const asked = era;
-      running.then(() => note("ok"), failed).then(() => {
-        if (asked !== era) return;
-        waiting = false;
-        const next = queue;
-        queue = [];
-        for (const later of next) handle(later);
-        resume();
-      });
+      running
+        .then(() => note("ok"), failed)
+        .then(() => {
+          if (asked !== era) return;
+          waiting = false;
+          const next = queue;
+          queue = [];
+          for (const later of next) handle(later);
+          resume();
+        });
     } catch (error) {
       failed(error);
     }

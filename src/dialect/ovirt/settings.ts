@@ -8,7 +8,12 @@ const words = v.pipe(
   v.string(),
   v.transform((text) => text.split(/\s+/).filter((word) => word !== "")),
 );
-const seconds = v.pipe(v.string(), v.regex(/^\d{1,9}$/, "is not a number of seconds"), v.transform(Number), v.minValue(1));
+const seconds = v.pipe(
+  v.string(),
+  v.regex(/^\d{1,9}$/, "is not a number of seconds"),
+  v.transform(Number),
+  v.minValue(1),
+);
 const BOOLEANS: Readonly<Record<string, boolean>> = {
   "1": true,
   yes: true,

@@ -16,6 +16,9 @@ export function fitForXml(value: Writable): Writable {
   if (isList(value)) return value.map(fitForXml);
   // Not by assignment: a member may be called `__proto__`.
   return Object.fromEntries(
-    Object.entries(value).map(([name, member]) => [fitText(name), member === undefined ? undefined : fitForXml(member)]),
+    Object.entries(value).map(([name, member]) => [
+      fitText(name),
+      member === undefined ? undefined : fitForXml(member),
+    ]),
   );
 }

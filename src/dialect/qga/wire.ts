@@ -47,6 +47,7 @@ export const enumeration = <const Names extends readonly string[]>(names: Names)
       (issue) => NOT_ACCEPTED + issue.input,
     ),
     v.transform((value): Names[number] => value),
+    v.metadata({ names }),
   );
 
 const kindOf = (input: unknown): string =>
@@ -67,7 +68,10 @@ export const alternate = <const Options extends Readonly<Record<string, v.Generi
   options: Options,
 ) => {
   const other = v.never(name);
-  return v.lazy((input): Options[keyof Options] | typeof other => member(options, kindOf(input)) ?? other);
+  return v.pipe(
+    v.lazy((input): Options[keyof Options] | typeof other => member(options, kindOf(input)) ?? other),
+    v.metadata({ options: Object.values(options) }),
+  );
 };
 
 /** A member that may be left out. */

@@ -31,7 +31,8 @@ export const executeCommand = operation({
 
 export const executeScript = operation({
   name: "execute_script",
-  summary: "Runs a file by Python (`py`) or the shell (`sh`); the result is its standard output without the last newline.",
+  summary:
+    "Runs a file by Python (`py`) or the shell (`sh`); the result is its standard output without the last newline.",
   arguments: { path: withoutNul, type: v.picklist(["py", "sh"]) },
   run({ path, type }, context) {
     if (!context.agent.guest.files.exists(path)) throw new EayunError("InvalidArgument", `there is no file ${path}`);

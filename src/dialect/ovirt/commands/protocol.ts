@@ -4,7 +4,8 @@ import { ovirtCommand } from "../command.ts";
 import { API_VERSION, type ApiVersion } from "../message.ts";
 import { echo } from "../messages/answers.ts";
 
-const isApiVersion = (value: number): value is ApiVersion => Number.isInteger(value) && value >= 0 && value <= API_VERSION;
+const isApiVersion = (value: number): value is ApiVersion =>
+  Number.isInteger(value) && value >= 0 && value <= API_VERSION;
 
 /** A version that both know; what is no number gives undefined. */
 const version = v.pipe(

@@ -57,7 +57,8 @@ const X86 = /^i[3-6]86$/;
 export const osInfo = message({
   name: "os-info",
   version: 2,
-  summary: "The distribution, its version and codename, the kernel and the architecture; empty texts for what is not known.",
+  summary:
+    "The distribution, its version and codename, the kernel and the architecture; empty texts for what is not known.",
   content: { distribution: text, version: text, codename: text, arch: text, kernel: text, type: text },
   atStart: true,
   onRefresh: true,

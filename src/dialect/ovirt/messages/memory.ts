@@ -1,7 +1,8 @@
 /** The sign of life, and memory with it. */
+
+import * as v from "valibot";
 import { availableMebibytes } from "../../../capability/memory-sample.ts";
 import { API_VERSION, integer, message, text } from "../message.ts";
-import * as v from "valibot";
 
 const memoryStat = v.object({
   mem_total: integer,

@@ -13,7 +13,10 @@ export const networkInterfaces = message({
   make: ({ guest, settings }) => ({
     interfaces: guest.network
       .interfaces()
-      .filter(({ name, flags }) => flags.includes("UP") && !flags.includes("LOOPBACK") && !settings.ignored_nics.includes(name))
+      .filter(
+        ({ name, flags }) =>
+          flags.includes("UP") && !flags.includes("LOOPBACK") && !settings.ignored_nics.includes(name),
+      )
       .map(({ name, mac = "", addresses }) => {
         const ofFamily = (wanted: 4 | 6): string[] =>
           addresses.filter(({ family }) => family === wanted).map(({ address }) => address);

@@ -1,20 +1,27 @@
 /** What BCLinux hosts let the guest do: run a check, change its name and its administrator's password. */
 import { constants } from "node:os";
 import * as v from "valibot";
-import { outputOf, shellWords } from "../../../capability/shell.ts";
+import { commandOutput } from "../../../capability/command-output.ts";
 import { type Guest, ProgramError, SystemError } from "../../../guest.ts";
 import { command } from "../command.ts";
+import { QgaError } from "../errors.ts";
 import { int64, string, struct } from "../wire.ts";
 
 export const userCheck = command({
   name: "guest-user-check",
   since: "bclinux",
-  summary: "Runs a command by the shell, for at most 60 seconds, and returns its standard output under the given name.",
+  summary:
+    "Runs a command by the shell and returns, under the given name, its standard output without the last newline.",
   arguments: { "command-name": string, command: string },
   returns: v.record(string, string),
-  run: async ({ "command-name": name, command: line }, { guest }) => ({
-    [name]: await outputOf(guest, shellWords(guest.os, line)),
-  }),
+  supported: ({ interpreters }) => interpreters !== undefined,
+  run: async ({ "command-name": name, command: line }, { guest, config }) => {
+    if (line.includes("\0")) throw new QgaError("the command contains a NUL character");
+    const limits = { seconds: config.commandTimeout, mebibytes: config.commandOutput };
+    const { text, status } = await commandOutput(guest, guest.interpreters!.shell(line), limits);
+    if (status.timedOut) throw new QgaError(`the command was killed after ${config.commandTimeout} seconds`);
+    return { [name]: text };
+  },
 });
 
 const { EINVAL, EIO } = constants.errno;

@@ -1,0 +1,2 @@
+export const installProvider = (): string => "";
+export const uninstallProvider = (): void => {};

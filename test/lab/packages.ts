@@ -1,0 +1,21 @@
+/** Debian packages that the tests use, by what for: all of them are installed at once before the first test. */
+export const TEST_PACKAGES: readonly string[] = [
+  // The real agent of this machine's release, and what its facts are compared with
+  ...["qemu-guest-agent", "iproute2", "procps", "tzdata", "util-linux"],
+  // Virtual machines and what runs in them
+  ...[
+    "qemu-system-x86",
+    "qemu-utils",
+    "busybox-static",
+    "kmod",
+    "xz-utils",
+    "libvirt-daemon-system",
+    "libvirt-clients",
+  ],
+  // Filesystems and disks
+  ...["e2fsprogs", "xfsprogs", "btrfs-progs", "dmsetup"],
+  // Looking at processes from outside, and talking to serial lines
+  ...["strace", "socat"],
+  // Windows executables
+  ...["wine64", "gcc-mingw-w64-x86-64"],
+];
