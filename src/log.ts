@@ -72,14 +72,14 @@ export function createLog(
   config: Pick<Config, "logfile" | "logFormat" | "verbose">,
   frozen = false,
 ): Log {
-  const { logs, clock } = guest;
+  const { logs } = guest;
   const open = (): LogFile => (config.logfile === undefined ? logs.standardError : logs.openFile(config.logfile));
   let file = frozen ? undefined : open();
   let paused = frozen;
 
   const format = FORMATS[config.logFormat ?? "text"];
   const add = (level: Level, text: string, request?: RequestRecord): void => {
-    if (!paused) file?.write(`${format({ level, text: onOneLine(text), time: clock.now(), request })}\n`);
+    if (!paused) file?.write(`${format({ level, text: onOneLine(text), time: guest.clock.now(), request })}\n`);
   };
   const write = (level: Level, text: string): void => {
     if (config.verbose || WITHOUT_VERBOSE.includes(level)) add(level, text);

@@ -12,7 +12,7 @@ export const freezeMark = (statedir: string): string => `${statedir}/qga.state.i
 
 /** Whether an earlier agent left filesystems frozen. */
 export const isMarkedFrozen = (guest: Guest, statedir: string): boolean =>
-  guest.freezer !== undefined && guest.files.exists(freezeMark(statedir));
+  guest.files.exists(freezeMark(statedir)) && guest.freezer !== undefined;
 
 /**
  * Finds out at the start, not when the first file is opened, whether anything can be remembered; as qemu-ga does, it

@@ -10,8 +10,8 @@ interface ParagraphFormat {
   readonly provides: string;
   /** Between the names that a package provides. */
   readonly separator: RegExp;
-  /** Whether a paragraph is about a package that is really there. */
-  readonly isInstalled: (paragraph: string) => boolean;
+  /** What tells that a package is there, where the database has others too. */
+  readonly status?: { readonly field: string; readonly installed: string };
 }
 
 export const DPKG: ParagraphFormat = {
@@ -19,56 +19,66 @@ export const DPKG: ParagraphFormat = {
   version: "Version: ",
   provides: "Provides: ",
   separator: /,\s*/,
-  isInstalled: (paragraph) => /^Status: \S+ \S+ installed$/m.test(paragraph),
+  status: { field: "Status: ", installed: " installed" },
 };
 export const APK: ParagraphFormat = {
   name: "P:",
   version: "V:",
   provides: "p:",
   separator: / /,
-  isInstalled: () => true,
 };
 
-/** The paragraph around a position. */
-function paragraphAt(file: Buffer, at: number): string {
+/** A line that is sought: where its text begins, and the text behind what it was sought by. */
+interface FoundLine {
+  readonly at: number;
+  readonly text: string;
+}
+
+/** The lines within `file[start, end)` that begin so. No more of the file than these becomes text. */
+function* linesWith(file: Buffer, lineStart: string, start = 0, end = file.byteLength): Generator<FoundLine> {
+  for (let at = file.indexOf(lineStart, start); at >= 0 && at < end; at = file.indexOf(lineStart, at + 1)) {
+    if (at > 0 && file[at - 1] !== NEWLINE) continue;
+    const lineEnd = file.indexOf(NEWLINE, at);
+    yield { at, text: file.toString("utf8", at + lineStart.length, lineEnd < 0 ? file.byteLength : lineEnd) };
+  }
+}
+const NEWLINE = 0x0a;
+
+/** The first line of such a beginning in the paragraph around a position. */
+function fieldAround(file: Buffer, at: number, field: string): string | undefined {
   const start = file.lastIndexOf("\n\n", at);
   const end = file.indexOf("\n\n", at);
-  return file.toString("utf8", start < 0 ? 0 : start + 2, end < 0 ? file.byteLength : end);
+  const range = [start < 0 ? 0 : start + 2, end < 0 ? file.byteLength : end] as const;
+  for (const { text } of linesWith(file, field, ...range)) return text;
+  return undefined;
 }
 
-/** The paragraphs that have a line which begins so. */
-function* paragraphsWith(file: Buffer, lineStart: string): Generator<string> {
-  if (file.subarray(0, lineStart.length).toString("latin1") === lineStart) yield paragraphAt(file, 0);
-  const sought = `\n${lineStart}`;
-  for (let at = file.indexOf(sought); at >= 0; at = file.indexOf(sought, at + 1)) yield paragraphAt(file, at + 1);
-}
-
-const fieldOf = (paragraph: string, field: string): string | undefined =>
-  paragraph
-    .split("\n")
-    .find((line) => line.startsWith(field))
-    ?.slice(field.length);
-
-/** `mail-transport-agent (= 1)` provides `mail-transport-agent`. */
-const provides = (paragraph: string, name: string, { provides: field, separator }: ParagraphFormat): boolean =>
-  (fieldOf(paragraph, field) ?? "").split(separator).some((entry) => entry.split(/[ =<>~(]/, 1)[0] === name);
-
-/** Those of the named packages that such a database has. */
+/** Those of the named packages that such a database has, in the order of the names. */
 export function packagesIn(file: Buffer, format: ParagraphFormat, names: readonly string[]): InstalledPackage[] {
-  const versionOf = (paragraph: string): string[] => {
-    const version = format.isInstalled(paragraph) ? fieldOf(paragraph, format.version) : undefined;
-    return version === undefined ? [] : [version];
+  const { status } = format;
+  const versionAt = (at: number): string | undefined =>
+    status === undefined || fieldAround(file, at, status.field)?.endsWith(status.installed)
+      ? fieldAround(file, at, format.version)
+      : undefined;
+  const versions = new Map<string, Set<string>>(names.map((name) => [name, new Set()]));
+  const note = (name: string, at: number): void => {
+    const version = versionAt(at);
+    if (version !== undefined) versions.get(name)?.add(version);
   };
-  return names.flatMap((name) => {
-    const own = [...paragraphsWith(file, `${format.name}${name}\n`)].flatMap(versionOf);
-    const versions =
-      own.length > 0
-        ? own
-        : [...paragraphsWith(file, format.provides)]
-            .filter((paragraph) => provides(paragraph, name, format))
-            .flatMap(versionOf);
-    return [...new Set(versions)].map((version) => ({ name, version }));
-  });
+  for (const name of names) {
+    for (const { at, text } of linesWith(file, `${format.name}${name}`)) {
+      if (text === "") note(name, at);
+    }
+  }
+  const absent = new Set(names.filter((name) => versions.get(name)?.size === 0));
+  for (const { at, text } of linesWith(file, format.provides)) {
+    for (const entry of text.split(format.separator)) {
+      // `mail-transport-agent (= 1)` is `mail-transport-agent`.
+      const name = entry.split(/[ =<>~(]/, 1)[0] ?? "";
+      if (absent.has(name)) note(name, at);
+    }
+  }
+  return names.flatMap((name) => [...(versions.get(name) ?? [])].map((version) => ({ name, version })));
 }
 
 type Read = (path: string, names: readonly string[]) => InstalledPackage[];

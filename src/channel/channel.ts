@@ -20,7 +20,7 @@ const READ_SIZE = 256 * 1024;
 const incoming = Buffer.allocUnsafeSlow(READ_SIZE);
 
 /** So long a session works on its messages before the others have their turn. */
-const TURN_MS = 0.05;
+const TURN_MS = 0.01;
 /** When the turn that is on has begun: there is only one at a time. */
 let turnBegan = 0;
 /** Alone, a channel need not stop for others. */

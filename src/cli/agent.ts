@@ -56,8 +56,8 @@ const ANSWERS: Readonly<Record<Exclude<Invocation["kind"], "run" | "dump" | "ser
  * @throws SystemError
  */
 function keepPidFile(guest: Guest, config: Config, log: Log, frozen: boolean): { log: Log; release(): void } {
-  const { daemon } = guest;
-  if (!config.daemonize || daemon === undefined) return { log, release() {} };
+  const daemon = config.daemonize ? guest.daemon : undefined;
+  if (daemon === undefined) return { log, release() {} };
   let release = (): void => {};
   const take = (): void => {
     release = daemon.lockPidFile(config.pidfile);
@@ -83,8 +83,8 @@ function keepPidFile(guest: Guest, config: Config, log: Log, frozen: boolean): {
 
 /** @throws ConfigError, PathError, SystemError */
 function serve(guest: Guest, config: Config): number {
-  const { daemon } = guest;
-  if (config.daemonize && daemon !== undefined) {
+  const daemon = config.daemonize ? guest.daemon : undefined;
+  if (daemon !== undefined) {
     const exitCode = daemon.detach();
     if (exitCode !== undefined) return exitCode;
   }
@@ -96,8 +96,8 @@ function serve(guest: Guest, config: Config): number {
   try {
     log.write("debug", `inguest ${VERSION} (${COMMIT}) started`);
     return startAgent(guest, config, log, () => {
-      if (!config.daemonize) return;
-      daemon?.settle();
+      if (daemon === undefined) return;
+      daemon.settle();
       alone = true;
     });
   } catch (error) {

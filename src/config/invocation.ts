@@ -29,12 +29,12 @@ const wordsWithoutService = (found: readonly FoundOption<Option>[]): string[] =>
     .map(({ option, value }) => `--${option.long}${value === undefined ? "" : `=${value}`}`);
 
 /** A config file that nobody asked for may be missing. */
-function readFile(files: Pick<Files, "readText">, path: string, required: boolean): string {
+function readFile(files: Pick<Files, "readText" | "exists">, path: string, required: boolean): string {
+  if (!required && !files.exists(path)) return "";
   try {
     return files.readText(path);
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
-    if (!required && error.code === "ENOENT") return "";
     throw new ConfigError(`${path}: ${error.reason}`);
   }
 }
@@ -47,7 +47,7 @@ function readFile(files: Pick<Files, "readText">, path: string, required: boolea
 export function readInvocation(
   args: readonly string[],
   environment: Readonly<Record<string, string | undefined>>,
-  files: Pick<Files, "readText">,
+  files: Pick<Files, "readText" | "exists">,
   surroundings: () => Surroundings,
   options: readonly Option[] = ALL_OPTIONS,
 ): Invocation {

@@ -475,7 +475,9 @@ export function createJsonStream(events: StreamEvents, paused: () => boolean): J
     // The exact parser keeps no blanks.
     if (spaces > MANY_SPACES && long === undefined) return giveUp(bytes, from, end);
     hold(bytes, from, end);
-    if (heldLength + handedOver - (long === undefined ? spaces : 0) > LIMITS.tokenBytes) limit("JSON token size limit exceeded");
+    // Beside a string that is handed over, nothing else bounds the blanks.
+    const size = heldLength + handedOver - (long === undefined ? spaces : 0);
+    if (size > LIMITS.tokenBytes) limit("JSON token size limit exceeded");
     else if (tokens > LIMITS.tokens) limit("JSON token count limit exceeded");
     else if (quote !== 0 && stringLength >= LONG && !offered) offer();
     return end;

@@ -286,7 +286,8 @@ function unicodeEscape(body: string, at: number, quote: string): { readonly text
   const text = low === undefined ? String.fromCharCode(unit) : String.fromCharCode(unit, Number.parseInt(low, 16));
   const length = low === undefined ? 6 : 12;
   if (unit < 0 || !text.isWellFormed() || NONCHARACTER.test(text)) {
-    throw new JsonError(`JSON parse error, ${`${body}${quote}`.slice(at, at + length)} is not a valid Unicode character`);
+    const quoted = `${body}${quote}`.slice(at, at + length);
+    throw new JsonError(`JSON parse error, ${quoted} is not a valid Unicode character`);
   }
   return { text, length };
 }

@@ -101,16 +101,21 @@ describe("three at once", () => {
     const quiet: number[] = [];
     for (let count = 0; count < 100; count++) quiet.push(await ping(host, other));
     const busy: number[] = [];
-    for (let round = 0; round < 3; round++) {
-      const flood = Bun.spawn([process.execPath, script, socketOf(flooded), "10000", request]);
-      while (flood.exitCode === null) busy.push(await ping(host, other));
-      expect(flood.exitCode).toBe(0);
+    for (let round = 0; round < 5; round++) {
+      const flood = Bun.spawn([process.execPath, script, socketOf(flooded), "10000", request], { stdout: "pipe" });
+      const output = flood.stdout.getReader();
+      await output.read();
+      let over = false;
+      const end = output.read().then(() => {
+        over = true;
+      });
+      while (!over) busy.push(await ping(host, other));
+      await end;
+      expect(await flood.exited).toBe(0);
     }
     hosts.set(flooded, await connectLines(socketOf(flooded)));
-    // A good part of that was the start and the end of the flood.
-    const slow = busy.toSorted((a, b) => a - b).slice(busy.length >> 1);
     console.log(
-      `${other}: ${median(quiet).toFixed(2)} ms quiet, ${median(busy).toFixed(2)} ms, at worst ${slow.at(-1)?.toFixed(2)} ms, beside ${flooded}`,
+      `${other}: ${median(quiet).toFixed(2)} ms quiet, ${median(busy).toFixed(2)} ms, at worst ${Math.max(...busy).toFixed(2)} ms of ${busy.length}, beside ${flooded}`,
     );
     expect(median(busy)).toBeLessThan(2 * median(quiet));
   });
@@ -183,8 +188,8 @@ describe.skipIf(!canUnshare || process.arch !== "x64")("a session in a mount nam
       const before = await switches(agent.pid);
       await Bun.sleep(6_000);
       expect(host.lines.slice(quiet).map(({ __name__: name }) => name)).toEqual(["heartbeat"]);
-      // One sleep ends for the heartbeat, and with the first one the timer may just have passed.
-      expect((await switches(agent.pid)) - before).toBeLessThan(6);
+      // A sleep ends for each heartbeat, for this look at it, and once for the garbage of the start.
+      expect((await switches(agent.pid)) - before).toBeLessThan(10);
     } finally {
       host.close();
       await agent.stop();
@@ -214,8 +219,8 @@ describe("memory", () => {
         for (let count = 0; count < 50; count++) await ping(host, dialect);
       }
       await Bun.sleep(1_000);
-      const text = await readFile(`/proc/${agent.pid}/smaps_rollup`, "utf8");
-      return Number(/^Pss:\s+(\d+)/m.exec(text)?.[1]);
+      const text = await readFile(`/proc/${agent.pid}/status`, "utf8");
+      return Number(/^VmRSS:\s+(\d+)/m.exec(text)?.[1]);
     } finally {
       for (const host of hosts) host.close();
       await agent.stop();

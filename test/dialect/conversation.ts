@@ -38,7 +38,7 @@ export function talk(dialect: Origin["dialect"], options: TalkOptions = {}): Tal
   const invocation = readInvocation(
     ["--dialect", dialect, "-t", "/tmp", ...(options.args ?? [])],
     {},
-    { readText: () => "" },
+    { readText: () => "", exists: () => false },
     () => ({ paths: guest.paths, ports: guest.ports.defaults, activated: undefined }),
   );
   if (invocation.kind !== "run") throw new Error(invocation.kind);

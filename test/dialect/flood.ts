@@ -1,6 +1,6 @@
 /**
  * A host that floods: `bun flood.ts SOCKET COUNT REQUEST` sends a line so many times and ends when it has got as many
- * lines back.
+ * lines back. It prints `go` when it begins and `done` at the end.
  */
 import { createConnection } from "node:net";
 
@@ -9,6 +9,12 @@ const socket = createConnection(path);
 let lines = 0;
 socket.on("data", (bytes: Buffer) => {
   for (let at = bytes.indexOf(10); at >= 0; at = bytes.indexOf(10, at + 1)) lines++;
-  if (lines >= Number(count)) process.exit(0);
+  if (lines < Number(count)) return;
+  console.log("done");
+  socket.destroy();
 });
-socket.write(`${request}\n`.repeat(Number(count)));
+socket.on("connect", () => {
+  const flood = `${request}\n`.repeat(Number(count));
+  console.log("go");
+  socket.write(flood);
+});

@@ -23,7 +23,8 @@ function invoke(args: readonly string[], { files = {}, env = {}, activated }: Wo
     if (text === undefined) throw new SystemError("open", "ENOENT", "No such file or directory", path);
     return text;
   };
-  return readInvocation(args, env, { readText }, () => ({ ...surroundings, activated }));
+  const exists = (path: string): boolean => path in files;
+  return readInvocation(args, env, { readText, exists }, () => ({ ...surroundings, activated }));
 }
 
 function configOf(args: readonly string[], world?: World): Config {

@@ -15,6 +15,7 @@ describeWith("service", await wineAvailability(), () => {
 
   beforeAll(async () => {
     lab = await openWine();
+    await lab.settled();
     socketPath = await lab.openLine(2);
   });
 

@@ -5,7 +5,7 @@ import { copyFile, mkdir, mkdtemp, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { type Availability, availabilityOf, ensurePackages } from "../lab/apt.ts";
-import { dieWithParent, type Finished, mustRun, type RunOptions, run, waitFor } from "../lab/process.ts";
+import { dieWithParent, type Finished, mustRun, type RunOptions, run, waitFor, within } from "../lab/process.ts";
 
 const WINE = "/usr/lib/wine/wine64";
 const WINESERVER = "/usr/lib/wine/wineserver";
@@ -55,6 +55,8 @@ export interface WineLab {
   start(argv: readonly string[], env?: Record<string, string>): WineProcess;
   /** Makes COM `number` a line whose other end is a unix socket; give its path. */
   openLine(number: number): Promise<string>;
+  /** Waits until the prefix has started its own services; before that its service manager does not answer reliably. */
+  settled(): Promise<void>;
   /** Builds a program or DLL of `native` into the directory of the executable, or another one. */
   compile(source: string, output: string, options?: readonly string[]): Promise<string>;
   close(): Promise<void>;
@@ -70,10 +72,10 @@ export async function openWine(): Promise<WineLab> {
   const children: { kill(signal: NodeJS.Signals): void; readonly exited: Promise<number> }[] = [];
   let logs = 0;
 
-  const start = (argv: readonly string[], env: Record<string, string> = {}, stdin: "ignore" | "pipe" = "ignore"): WineProcess => {
+  const start = (argv: readonly string[], env: Record<string, string> = {}): WineProcess => {
     const path = join(folder, `${++logs}.log`);
     const child = Bun.spawn([...dieWithParent, WINE, ...argv], {
-      stdin,
+      stdin: "ignore",
       stdout: Bun.file(path),
       stderr: Bun.file(path),
       env: { ...process.env, ...base, ...env },
@@ -105,12 +107,14 @@ export async function openWine(): Promise<WineLab> {
 
   try {
     await mkdir(prefix);
-    await mustRun([WINE, "wineboot", "-i"], { env: base, timeoutMs: BOOT_MS });
+    // Not by `run`: what it starts would hold the pipes open.
+    const booted = await within(start(["wineboot", "-i"]).exited, BOOT_MS, () => "wineboot does not end");
+    if (booted !== 0) throw new Error(`wineboot exited with ${booted}`);
     await mkdir(programs, { recursive: true });
     await compile("bcryptprimitives.c", "bcryptprimitives.dll", ["-shared", "-ladvapi32"]);
     await copyFile(join(programs, "bcryptprimitives.dll"), join(driveC, "windows/system32/bcryptprimitives.dll"));
     await copyFile(await findExecutable(), join(programs, "inguest.exe"));
-    start(["cmd"], {}, "pipe");
+    start([await compile("stay.c", "stay.exe")]);
   } catch (error) {
     await close();
     throw error;
@@ -120,7 +124,7 @@ export async function openWine(): Promise<WineLab> {
     executable: join(programs, "inguest.exe"),
     driveC,
     run: (argv, options = {}) => run([WINE, ...argv], { ...options, env: { ...base, ...options.env } }),
-    start: (argv, env) => start(argv, env),
+    start,
     async openLine(number) {
       const terminal = join(folder, `com${number}`);
       const socket = join(folder, `com${number}.socket`);
@@ -137,6 +141,15 @@ export async function openWine(): Promise<WineLab> {
       await symlink(terminal, link);
       await waitFor(() => (existsSync(socket) ? true : undefined), 5_000, () => "socat made no socket");
       return socket;
+    },
+    async settled() {
+      const start = async (): Promise<string> => (await run([WINE, "net", "start", "RpcSs"], { env: base })).stdout;
+      await waitFor(
+        async () => ((await start()).includes("already running") ? true : undefined),
+        60_000,
+        async () => `Wine's services do not start: ${await start()}`,
+        500,
+      );
     },
     compile,
     close,

@@ -8,6 +8,7 @@ import { RequestError } from "../../errors.ts";
 import { type Json, type JsonObject, toJson, type Writable } from "../../framing/json.ts";
 import { createJsonLines } from "../../framing/json-lines.ts";
 import { AttemptsError, type LoggedInUser, ProgramError, type SessionEvent, SystemError } from "../../guest.ts";
+import { spent } from "../../memory.ts";
 import { refusal } from "../../policy.ts";
 import type { ChannelDescription } from "../dialects.ts";
 import type { Conversation, OvirtCommand } from "./command.ts";
@@ -31,6 +32,9 @@ const NAME = "__name__";
 
 /** More of what a host calls a command is not logged. */
 const LONGEST_NAME = 64;
+
+/** About what is garbage once the first messages were made: most of it is the database of packages. */
+const STARTING_BYTES = 1024 * 1024;
 
 /** What can go wrong without being a fault of the program. */
 const isExpected = (error: unknown): error is Error =>
@@ -215,6 +219,7 @@ export function createOvirtSession(
     REGULAR_MESSAGES.filter(({ atStart }) => atStart),
     false,
   );
+  spent(STARTING_BYTES);
 
   return {
     push: (bytes, start, end) => lines.push(bytes, start, end),

@@ -2,7 +2,6 @@
 import type { Agent } from "../../agent.ts";
 import type { Config } from "../../config/config.ts";
 import type { Guest } from "../../guest.ts";
-import { BCLINUX_COMMANDS } from "./bclinux.ts";
 import type { Command } from "./command.ts";
 import { setUserPassword } from "./commands/accounts.ts";
 import { getDevices } from "./commands/devices.ts";
@@ -70,28 +69,33 @@ export const QGA_COMMANDS: readonly Command[] = [
   syncDelimited,
 ];
 
-const COMMANDS: Readonly<Partial<Record<Config["dialect"], readonly Command[]>>> = {
-  qga: QGA_COMMANDS,
-  bclinux: [...BCLINUX_COMMANDS, ...QGA_COMMANDS],
+const bclinuxCommands = (): readonly Command[] => {
+  const { BCLINUX_COMMANDS }: typeof import("./bclinux.ts") = require("./bclinux.ts");
+  return [...BCLINUX_COMMANDS, ...QGA_COMMANDS];
 };
+
+/** What a dialect declares, whatever the guest can do. */
+const declaredFor = (dialect: Config["dialect"]): readonly Command[] =>
+  dialect === "bclinux" ? bclinuxCommands() : QGA_COMMANDS;
+
+const isSupported = (command: Command, guest: Guest): boolean => command.supported?.(guest) ?? true;
 
 /** The commands that such a guest has. */
 export const supportedCommands = (guest: Guest, dialect: Config["dialect"] = "qga"): readonly Command[] =>
-  (COMMANDS[dialect] ?? QGA_COMMANDS).filter((command) => command.supported?.(guest) ?? true);
-
-const known = new WeakMap<Agent, ReadonlyMap<string, Command>>();
-
-function commandMap(agent: Agent): ReadonlyMap<string, Command> {
-  let map = known.get(agent);
-  if (map === undefined) {
-    map = new Map(supportedCommands(agent.guest, agent.config.dialect).map((command) => [command.name, command]));
-    known.set(agent, map);
-  }
-  return map;
-}
+  declaredFor(dialect).filter((command) => isSupported(command, guest));
 
 /** The commands that this guest and dialect have. */
-export const commandsOf = (agent: Agent): readonly Command[] => [...commandMap(agent).values()];
+export const commandsOf = ({ guest, config }: Agent): readonly Command[] => supportedCommands(guest, config.dialect);
 
-/** The command of that name, if there is one. */
-export const findCommand = (agent: Agent, name: string): Command | undefined => commandMap(agent).get(name);
+const byName = new Map<Config["dialect"], ReadonlyMap<string, Command>>();
+
+/** The command of that name, if there is one. Only its own facet of the guest is looked at. */
+export function findCommand({ guest, config: { dialect } }: Agent, name: string): Command | undefined {
+  let commands = byName.get(dialect);
+  if (commands === undefined) {
+    commands = new Map(declaredFor(dialect).map((command) => [command.name, command]));
+    byName.set(dialect, commands);
+  }
+  const command = commands.get(name);
+  return command !== undefined && isSupported(command, guest) ? command : undefined;
+}
