@@ -2,35 +2,34 @@
  * A host that asks as fast as it can: blocking calls of the C library into reused buffers, nothing parsed that need not
  * be. `ceiling.ts` measures it against a server that does no work.
  */
-import { dlopen, FFIType, type Pointer, ptr } from "bun:ffi";
+import { type Pointer, ptr } from "bun:ffi";
+import { libc, unixAddress, unixSocket } from "./libc.ts";
 
-const { symbols: libc } = dlopen("libc.so.6", {
-  socket: { args: ["int", "int", "int"], returns: "int" },
-  connect: { args: ["int", "ptr", "u32"], returns: "int" },
-  read: { args: ["int", "ptr", "usize"], returns: FFIType.i64_fast },
-  send: { args: ["int", "ptr", "usize", "int"], returns: FFIType.i64_fast },
-  poll: { args: ["ptr", "u64", "int"], returns: "int" },
-  close: { args: ["int"], returns: "int" },
-});
-
-const AF_UNIX = 1;
-const SOCK_STREAM = 1;
 const MSG_DONTWAIT = 0x40;
 const POLLIN = 1;
 const POLLOUT = 4;
 const LINE_FEED = 0x0a;
-const RECEIVE_SIZE = 1024 * 1024;
+const RESET = 0xff;
+/** Bytes sent or received at once at most. */
+const AT_ONCE = 1024 * 1024;
 /** A server that has not answered for so long never will. */
 const PATIENCE_MS = 60_000;
+/** How a reply that is an error begins, with either spacing. */
+const ERROR = Buffer.from('{"error"');
 
 export interface Client {
-  /** Sends a request, waits for the line feed that ends a reply. @returns bytes received; `text` has the last of them */
-  ask(request: Buffer): number;
-  /** As `ask`, until a line that begins with 0xFF is complete. */
+  /**
+   * Sends a request, waits for the line feed that ends a reply.
+   * @param meanwhile called after each part that was sent or received
+   * @returns bytes received
+   * @throws Error when the reply is an error
+   */
+  ask(request: Buffer, meanwhile?: () => void): number;
+  /** As `ask`, until a line that begins with 0xFF is complete: what is before it may be anything. */
   askDelimited(request: Buffer): number;
   /** Sends `requests` while it receives `expected` bytes. */
   pipeline(requests: Buffer, expected: number): void;
-  /** Sends a request and receives only the first bytes of its reply, then the rest. @returns milliseconds to the first */
+  /** Asks. @returns milliseconds until the first bytes of the reply were there */
   firstByte(request: Buffer): number;
   /** The reply to a request, parsed. @throws Error when it is an error */
   call<T>(name: string, given?: Readonly<Record<string, unknown>>): T;
@@ -42,15 +41,13 @@ export const requestBytes = (name: string, given?: Readonly<Record<string, unkno
 
 /** @throws Error when nobody listens there */
 export function connect(path: string): Client {
-  const fd = libc.socket(AF_UNIX, SOCK_STREAM, 0);
-  const address = Buffer.alloc(2 + 108);
-  address.writeUInt16LE(AF_UNIX, 0);
-  address.write(path, 2);
+  const fd = unixSocket();
+  const address = unixAddress(path);
   if (libc.connect(fd, address, address.byteLength) !== 0) {
     libc.close(fd);
     throw new Error(`nobody listens on ${path}`);
   }
-  const incoming = Buffer.from(new ArrayBuffer(RECEIVE_SIZE));
+  const incoming = Buffer.from(new ArrayBuffer(AT_ONCE));
   const incomingPointer: Pointer = ptr(incoming);
   const pollfd = Buffer.alloc(8);
 
@@ -60,29 +57,34 @@ export function connect(path: string): Client {
     if (libc.poll(pollfd, 1n, PATIENCE_MS) !== 1) throw new Error("the agent does not answer");
   };
   const receive = (): number => {
-    const count = Number(libc.read(fd, incomingPointer, RECEIVE_SIZE));
+    const count = Number(libc.read(fd, incomingPointer, AT_ONCE));
     if (count <= 0) throw new Error("the agent has hung up");
     return count;
   };
-  const sendAll = (bytes: Buffer): void => {
+  const sendAll = (bytes: Buffer, meanwhile?: () => void): void => {
     for (let at = 0; at < bytes.byteLength; ) {
-      const count = Number(libc.send(fd, ptr(bytes, at), bytes.byteLength - at, 0));
+      const count = Number(libc.send(fd, ptr(bytes, at), Math.min(AT_ONCE, bytes.byteLength - at), 0));
       if (count <= 0) throw new Error("the agent has hung up");
       at += count;
+      meanwhile?.();
     }
   };
-  const receiveLine = (): number => {
+  const receiveLine = (meanwhile?: () => void): number => {
     for (let total = 0; ; ) {
       const count = receive();
+      if (total === 0 && incoming[2] === ERROR[2] && incoming.subarray(0, ERROR.byteLength).equals(ERROR)) {
+        throw new Error(incoming.toString("latin1", 0, Math.min(count, 200)).trim());
+      }
       total += count;
+      meanwhile?.();
       if (incoming[count - 1] === LINE_FEED) return total;
     }
   };
 
   return {
-    ask(request) {
-      sendAll(request);
-      return receiveLine();
+    ask(request, meanwhile) {
+      sendAll(request, meanwhile);
+      return receiveLine(meanwhile);
     },
     askDelimited(request) {
       sendAll(request);
@@ -90,7 +92,7 @@ export function connect(path: string): Client {
       for (let total = 0; ; ) {
         const count = receive();
         total += count;
-        delimited ||= incoming.subarray(0, count).includes(0xff);
+        delimited ||= incoming.subarray(0, count).includes(RESET);
         if (delimited && incoming[count - 1] === LINE_FEED) return total;
       }
     },

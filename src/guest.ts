@@ -12,6 +12,8 @@ export interface Guest {
   readonly files: Files;
   readonly clock: Clock;
   readonly paths: DefaultPaths;
+  /** Gives memory of the agent back to the system that it can get again without input or output. */
+  readonly releaseMemory?: () => void;
   readonly logs: Logs;
   readonly daemon?: Daemon;
   readonly identity: Identity;
@@ -29,6 +31,10 @@ export interface Guest {
   readonly applications?: Applications;
   readonly containers?: Containers;
   readonly services?: Services;
+  readonly hostLines?: HostLines;
+  readonly supervisor?: Supervisor | undefined;
+  readonly installer?: Installer;
+  readonly doctor?: Doctor;
 }
 
 /** A call of the operating system that failed. */
@@ -273,6 +279,8 @@ export interface DefaultPaths {
   readonly pidfile: string;
   readonly statedir: string;
   readonly fsfreezeHook: string;
+  /** Settings that the services of qemu-ga's packages read. */
+  readonly settingsFiles?: readonly string[];
   /** The oVirt guest agent's settings, and the directory of its hooks. */
   readonly ovirtConfigFile?: string;
   readonly ovirtHooks?: string;
@@ -322,6 +330,80 @@ export interface Services {
    * @throws SystemError, AttemptsError
    */
   readonly actions: Readonly<Record<string, (args: readonly string[]) => string>>;
+}
+
+/** What started the agent and wants to hear from it. There is one only when it said so. */
+export interface Supervisor {
+  /** Says that hosts are answered from now on, and keeps giving signs of life if the supervisor wants them. */
+  ready(): void;
+}
+
+/** One thing to do on the way to an installed agent, or back. */
+export interface SystemChange {
+  /** In the imperative: "write /etc/udev/rules.d/60-inguest.rules". */
+  readonly text: string;
+  /** False when the system is so already. */
+  readonly needed: boolean;
+  /** @throws SystemError, ProgramError */
+  apply(): void | Promise<void>;
+}
+
+export interface InstallRequest {
+  /** The directory of another system, in which nothing is started; empty for the one that runs. */
+  readonly root: string;
+  /** What is to run the agent, one of `Installer.managers`; found out when left out. */
+  readonly manager?: string | undefined;
+  /** Stop other agents and keep them from being started. */
+  readonly replace: boolean;
+  /** Start the agent at boot whether there is a port or not: it has other ways to its host. */
+  readonly withoutPort: boolean;
+  /** Do not start it now. */
+  readonly later: boolean;
+}
+
+/** Brings the agent into a system as one of its services, and out again. */
+export interface Installer {
+  readonly managers: readonly string[];
+  /**
+   * Another agent that runs, or would be started at boot: a sentence for each.
+   * @throws AttemptsError
+   */
+  rivals(request: Pick<InstallRequest, "root" | "manager">): readonly string[];
+  /** All that is to do, in its order. @throws AttemptsError when it cannot be done, SystemError */
+  install(request: InstallRequest): Promise<readonly SystemChange[]>;
+  /**
+   * Takes back what `install` did.
+   * @param request.purge removes settings too that were changed since
+   * @throws AttemptsError when it was not installed this way, SystemError
+   */
+  uninstall(request: { readonly root: string; readonly purge: boolean }): Promise<readonly SystemChange[]>;
+}
+
+/** What was found out about one condition of an agent's work. */
+export interface Finding {
+  /** One word: `port`, `driver`. */
+  readonly check: string;
+  readonly verdict: "ok" | "warn" | "fail";
+  readonly text: string;
+  /** What to do about it. */
+  readonly fix?: string | undefined;
+}
+
+/** Which agent is asked about. */
+export interface Patient {
+  /** Devices that the settings name. */
+  readonly devices: readonly string[];
+  /** Names of virtio ports, of which any will do when no device was named; none when sockets are served. */
+  readonly knownPorts: readonly string[];
+  readonly fsfreezeHook?: string | undefined;
+  readonly statedir: string;
+  /** The file that is there while filesystems are frozen. */
+  readonly freezeMark: string;
+}
+
+/** Finds out why hosts get no answer. */
+export interface Doctor {
+  examine(patient: Patient): readonly Finding[];
 }
 
 export interface OsInfo {
@@ -635,6 +717,8 @@ export interface TrimResult {
 
 /** Filesystems that can be frozen. While one is frozen, nothing here touches a disk. */
 export interface Freezer {
+  /** True where a freeze ends with the agent: then none is looked for at the start, and none keeps it from ending. */
+  readonly endsWithAgent?: boolean;
   /**
    * Freezes, in reverse mount order, each freezable filesystem (or those mounted on `mountpoints`).
    * When one fails, all are thawed again.
@@ -642,7 +726,11 @@ export interface Freezer {
    * @throws SystemError of the call `open` or `freeze`, naming the mountpoint, or of `read` for the mount table
    */
   freeze(mountpoints?: readonly string[]): Promise<number>;
-  /** Thaws all, whoever froze them. @returns how many were frozen. @throws SystemError */
+  /**
+   * Thaws all, whoever froze them.
+   * @returns how many were frozen
+   * @throws SystemError: still frozen; AttemptsError: thawed, but not as it should have been
+   */
   thaw(): Promise<number>;
 }
 
@@ -769,4 +857,15 @@ export interface Container {
 export interface Containers {
   /** Of all engines; none when there is no engine. */
   list(): Promise<readonly Container[]>;
+}
+
+/** Ways to the agent of another machine, for the host's side. Both throw SystemError. */
+export interface HostLines {
+  /** @returns the descriptor of a connected socket on which nothing blocks */
+  connectVsock(cid: number, port: number): number;
+  /**
+   * Opens a serial line: 115200 baud, raw.
+   * @returns a descriptor whose reads wait, and another whose writes take as much as there is room for
+   */
+  openSerial(path: string): { readonly input: number; readonly output: number };
 }

@@ -5,6 +5,9 @@ import type { Guest } from "./guest.ts";
 /** Subcommands by their first word; what none needs is loaded when it is called. */
 const SUBCOMMANDS: Readonly<Record<string, (guest: Guest, args: readonly string[]) => Promise<number>>> = {
   ctl: async (guest, args) => (await import("./cli/ctl.ts")).ctl(guest, args),
+  install: async (guest, args) => (await import("./cli/install.ts")).install(guest, args),
+  uninstall: async (guest, args) => (await import("./cli/install.ts")).uninstall(guest, args),
+  doctor: async (guest, args) => (await import("./cli/doctor.ts")).doctor(guest, args),
 };
 
 /**

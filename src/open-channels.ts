@@ -21,9 +21,9 @@ interface KnownPort extends ChannelConfig {
 }
 
 function knownPort(agent: Agent, name: string, dialect: DialectName): KnownPort {
-  const prefix = dialect === "ovirt" ? ovirtPrefix(agent) : undefined;
-  const path = besidePort(agent.guest.ports.defaults.virtioSerial, name);
-  return { method: "virtio-serial", dialect, path: prefix === undefined ? path : besidePort(`${prefix}/`, name) };
+  const prefix = dialect === "ovirt" ? ovirtPrefix(agent)?.replace(/[/\\]+$/, "") : undefined;
+  const path = prefix === undefined ? besidePort(agent.guest.ports.defaults.virtioSerial, name) : `${prefix}/${name}`;
+  return { method: "virtio-serial", dialect, path };
 }
 
 /**

@@ -32,9 +32,11 @@ function createAgent(guest: Guest, config: Config, log: Log): Agent {
 export function startAgent(guest: Guest, config: Config, log: Log, ready: () => void = () => {}): number {
   const agent = createAgent(guest, config, log);
   const open = new Set<Channel>();
-  tidyOn(guest.loop);
+  tidyOn(guest.loop, () => guest.releaseMemory?.());
   guest.loop.onTerminate((reason) => {
-    if (agent.freeze.frozen) return log.write("warning", `${reason} ignored: filesystems are frozen`);
+    if (agent.freeze.frozen && guest.freezer?.endsWithAgent !== true) {
+      return log.write("warning", `${reason} ignored: filesystems are frozen`);
+    }
     log.write("debug", `received ${reason}, quitting`);
     for (const channel of open) channel.farewell();
     guest.loop.stop();

@@ -8,6 +8,7 @@ import { logs } from "./logs.ts";
 import { loop } from "./loop.ts";
 import { paths } from "./paths.ts";
 import { ports } from "./ports.ts";
+import { releaseCode } from "./resident.ts";
 
 export const guest: Guest = {
   os: "linux",
@@ -21,6 +22,7 @@ export const guest: Guest = {
     return (require("./clock.ts") as typeof import("./clock.ts")).clock;
   },
   paths,
+  releaseMemory: releaseCode,
   logs,
   get daemon() {
     return (require("./daemon.ts") as typeof import("./daemon.ts")).daemon;
@@ -63,5 +65,18 @@ export const guest: Guest = {
   },
   get containers() {
     return (require("./containers.ts") as typeof import("./containers.ts")).containers;
+  },
+  get supervisor() {
+    if (process.env.NOTIFY_SOCKET === undefined) return undefined;
+    return (require("./supervisor.ts") as typeof import("./supervisor.ts")).takeSupervisor();
+  },
+  get installer() {
+    return (require("./install/installer.ts") as typeof import("./install/installer.ts")).installer;
+  },
+  get doctor() {
+    return (require("./doctor/doctor.ts") as typeof import("./doctor/doctor.ts")).doctor;
+  },
+  get hostLines() {
+    return (require("./host-lines.ts") as typeof import("./host-lines.ts")).hostLines;
   },
 };

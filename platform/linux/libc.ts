@@ -94,6 +94,7 @@ const WHEN_NEEDED = {
   _exit: { args: ["int"], returns: "void" },
   umask: { args: ["u32"], returns: "u32" },
   getpid: { args: [], returns: "int" },
+  madvise: { args: ["ptr", "usize", "int"], returns: "int" },
   mlockall: { args: ["int"], returns: "int" },
 } as const satisfies Record<string, FFIFunction>;
 

@@ -6,6 +6,7 @@ export const paths: DefaultPaths = {
   pidfile: "/var/run/qemu-ga.pid",
   statedir: "/var/run",
   fsfreezeHook: "/etc/qemu/fsfreeze-hook",
+  settingsFiles: ["/etc/default/qemu-guest-agent", "/etc/sysconfig/qemu-ga"],
   ovirtConfigFile: "/etc/ovirt-guest-agent.conf",
   ovirtHooks: "/etc/ovirt-guest-agent/hooks.d",
 };

@@ -49,7 +49,7 @@ const startOf =
     Buffer.from(blob.buffer, blob.byteOffset, Math.min(length, blob.byteLength));
 
 /** Asks for the headers by the index of names. */
-function readSqlite(path: string, names: readonly string[]): InstalledPackage[] {
+export function readSqlite(path: string, names: readonly string[]): InstalledPackage[] {
   // Only a guest with such a database pays for the library.
   const { Database }: typeof import("bun:sqlite") = require("bun:sqlite");
   const database = new Database(path, { readonly: true });

@@ -20,6 +20,7 @@ import { sessions } from "./session-control.ts";
 import { statistics } from "./statistics.ts";
 import { storage } from "./storage.ts";
 import { vcpus } from "./vcpus.ts";
+import { freezer } from "./vss.ts";
 
 export const guest: Guest = {
   os: "windows",
@@ -35,6 +36,7 @@ export const guest: Guest = {
   network,
   statistics,
   storage,
+  freezer,
   vcpus,
   power,
   accounts,

@@ -44,7 +44,8 @@ export function listVolumes(): Volume[] {
   }
 }
 
-export const isFixed = (volume: Volume): boolean => kernel32.GetDriveTypeW(wide(volume.name)) === DRIVE_FIXED;
+export const isFixed = ({ name, paths }: Volume): boolean =>
+  kernel32.GetDriveTypeW(wide(paths[0] ?? name)) === DRIVE_FIXED;
 
 /** Gives undefined instead of a SystemError. */
 function ifPossible<T>(action: () => T): T | undefined {

@@ -49,12 +49,36 @@ interface Slice {
 const MAX_READ = 48 * 1024 * 1024;
 /** Bytes read at once: a multiple of 3, so that slices of base64 join without padding. */
 const SLICE = 96 * 1024;
+/** Bytes encoded or decoded at once, a multiple of 3 too: short strings are garbage whose memory is soon used again. */
+const PIECE = 6 * 1024;
 const LINE_FEED = 0x0a;
+const PADDING = 0x3d;
 /** Room in a reply around the data. */
 const FRAME = 128;
 
 const countError = (count: number | bigint, note = ""): RequestError =>
   new RequestError(`value '${count}' is invalid for argument count${note}`);
+
+/** Writes bytes as base64. @returns characters written */
+function encode(bytes: Buffer, length: number, into: Buffer, start: number): number {
+  let at = start;
+  for (let from = 0; from < length; from += PIECE) {
+    at += into.write(bytes.toString("base64", from, Math.min(from + PIECE, length)), at, "latin1");
+  }
+  spent(at - start);
+  return at - start;
+}
+
+/** Decodes whole groups of base64. @returns bytes written. @throws Base64Error */
+function decode(base64: Buffer, start: number, end: number, into: Buffer): number {
+  let at = 0;
+  for (let from = start; from < end; from += (PIECE / 3) * 4) {
+    const text = base64.toString("latin1", from, Math.min(from + (PIECE / 3) * 4, end));
+    at += decodeBase64(text, into.subarray(at));
+  }
+  spent(end - start);
+  return at;
+}
 
 const soFar = (written: number): string => ` (${written} bytes were written)`;
 
@@ -107,12 +131,16 @@ export function createFileHandles(guest: Guest, nextHandle: () => number, frozen
     return entry;
   };
 
+  const room = (): Buffer => {
+    raw ??= Buffer.allocUnsafeSlow(SLICE);
+    return raw;
+  };
+
   /** Reads a slice and gives it as base64. */
   const readSlice = (entry: Entry, size: number): Slice => {
-    raw ??= Buffer.allocUnsafeSlow(SLICE);
-    const count = entry.file.read(raw, 0, size);
+    const count = entry.file.read(room(), 0, size);
     spent(count * 2);
-    return { base64: raw.toString("base64", 0, count), count };
+    return { base64: room().toString("base64", 0, count), count };
   };
 
   /** A read of one slice. */
@@ -134,24 +162,24 @@ export function createFileHandles(guest: Guest, nextHandle: () => number, frozen
     let total = first.count;
     let pending: string | undefined = first.base64;
     let eof = first.count < SLICE;
-    let begun = false;
     let over = false;
-    const more = (room: number): string => {
+    /** Reads the next slice and puts it into the reply. @returns characters written */
+    const more = (into: Buffer, start: number, end: number): number => {
       if (!entry.open || frozen()) {
         over = true;
-        return "";
+        return 0;
       }
-      const size = Math.min(wanted - total, SLICE, Math.floor((room - FRAME) / 4) * 3);
+      const size = Math.min(wanted - total, SLICE, Math.floor((end - start - FRAME) / 4) * 3);
       try {
-        const slice = readSlice(entry, size);
-        total += slice.count;
-        eof = slice.count < size;
-        return slice.base64;
+        const count = entry.file.read(room(), 0, size);
+        total += count;
+        eof = count < size;
+        return encode(room(), count, into, start);
       } catch (error) {
         if (!(error instanceof SystemError)) throw error;
         entry.failed = error;
         over = true;
-        return "";
+        return 0;
       }
     };
     return {
@@ -159,11 +187,10 @@ export function createFileHandles(guest: Guest, nextHandle: () => number, frozen
       next(into, start, end) {
         if (over) return 0;
         let at = start;
-        if (!begun) at += into.write('{"buf-b64": "', at, "latin1");
-        const base64 = pending ?? more(end - at);
-        pending = undefined;
-        begun = true;
-        at += into.write(base64, at, "latin1");
+        if (pending !== undefined) {
+          at += into.write(`{"buf-b64": "${pending}`, at, "latin1");
+          pending = undefined;
+        } else at += more(into, at, end);
         if (over || eof || total === wanted) {
           over = true;
           at += into.write(`", "count": ${total}, "eof": ${eof}}`, at, "latin1");
@@ -173,12 +200,10 @@ export function createFileHandles(guest: Guest, nextHandle: () => number, frozen
     };
   };
 
-  /** Decodes into a buffer that is kept for the next slice. */
-  const decode = (text: string): { readonly bytes: Uint8Array; readonly count: number } => {
-    const room = decodedRoom(text.length);
+  const roomFor = (characters: number): Buffer => {
+    const room = decodedRoom(characters);
     if (decoded === undefined || decoded.byteLength < room) decoded = Buffer.allocUnsafeSlow(room);
-    spent(text.length);
-    return { bytes: decoded, count: decodeBase64(text, decoded) };
+    return decoded;
   };
 
   const createWriter = (entry: Entry): Writer => {
@@ -188,13 +213,15 @@ export function createFileHandles(guest: Guest, nextHandle: () => number, frozen
     let grouped = 0;
     let padded = false;
     let failure: Error | undefined;
-    const attempt = (text: string): void => {
+    /** Writes whole groups of four; only the last of all may be padded. */
+    const attempt = (base64: Buffer, from: number, to: number): void => {
       if (failure !== undefined) return;
       try {
         if (!entry.open || frozen()) throw new Base64Error("the write was interrupted");
-        // Only the last group may be padded.
-        const { bytes, count } = decode(padded ? "=" : text);
-        padded = text.endsWith("=");
+        if (padded) throw new Base64Error("Base64 data goes on behind its end");
+        padded = base64[to - 1] === PADDING;
+        const bytes = roomFor(to - from);
+        const count = decode(base64, from, to, bytes);
         writeAll(entry.file, bytes, count, written);
         written += count;
       } catch (error) {
@@ -203,7 +230,7 @@ export function createFileHandles(guest: Guest, nextHandle: () => number, frozen
       }
     };
     const attemptGroup = (): void => {
-      attempt(group.toString("latin1", 0, grouped));
+      attempt(group, 0, grouped);
       grouped = 0;
     };
     return {
@@ -214,7 +241,7 @@ export function createFileHandles(guest: Guest, nextHandle: () => number, frozen
         while (grouped > 0 && grouped < 4 && at < to) group[grouped++] = bytes[at++]!;
         if (grouped === 4) attemptGroup();
         const whole = to - ((to - at) % 4);
-        if (whole > at) attempt(bytes.toString("latin1", at, whole));
+        if (whole > at) attempt(bytes, at, whole);
         for (at = whole; at < to; at++) group[grouped++] = bytes[at]!;
       },
       abort: () => soFar(written),
@@ -258,7 +285,9 @@ export function createFileHandles(guest: Guest, nextHandle: () => number, frozen
     },
     write(handle, base64, count) {
       const entry = find(handle);
-      const { bytes, count: length } = decode(base64);
+      const bytes = roomFor(base64.length);
+      const length = decodeBase64(base64, bytes);
+      spent(base64.length);
       if (count !== undefined && (count < 0 || count > length)) throw countError(count);
       const wanted = count === undefined ? length : Number(count);
       writeAll(entry.file, bytes, wanted, 0);

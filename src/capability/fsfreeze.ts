@@ -5,7 +5,7 @@
  */
 import type { Config } from "../config/config.ts";
 import { RequestError } from "../errors.ts";
-import { type Freezer, type Guest, ProgramError, runProgram, SystemError } from "../guest.ts";
+import { AttemptsError, type Freezer, type Guest, ProgramError, runProgram, SystemError } from "../guest.ts";
 import type { Log } from "../log.ts";
 import { freezeMark, isMarkedFrozen } from "../state.ts";
 
@@ -147,7 +147,13 @@ export function createFreeze({ guest, config, log }: { guest: Guest; config: Con
   };
 
   const thaw = async (): Promise<number> => {
-    const thawed = await freezerOf().thaw();
+    let thawed: number;
+    try {
+      thawed = await freezerOf().thaw();
+    } catch (error) {
+      if (error instanceof AttemptsError && frozen) await leave();
+      throw error;
+    }
     expired = false;
     if (frozen) await leave();
     log.account("guest-fsthaw called");

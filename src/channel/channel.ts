@@ -1,6 +1,7 @@
 /** Carries bytes between one port and the session of its host. */
 import type { Loop, Port } from "../guest.ts";
 import { SystemError } from "../guest.ts";
+import { spent, worked } from "../memory.ts";
 import { createOutbox, type Outbox } from "./outbox.ts";
 import type { Session } from "./session.ts";
 
@@ -16,7 +17,7 @@ export interface ChannelEvents {
 }
 
 /** One for all channels: a session keeps nothing of it beyond the call. */
-const READ_SIZE = 256 * 1024;
+const READ_SIZE = 128 * 1024;
 const incoming = Buffer.allocUnsafeSlow(READ_SIZE);
 
 /** So long a session works on its messages before the others have their turn. */
@@ -67,6 +68,7 @@ export function serve(port: Port, loop: Loop, events: ChannelEvents): Channel {
     } else if (stopped < length) {
       leftover = Buffer.from(bytes.subarray(stopped, length));
       leftAt = 0;
+      spent(length - stopped);
     }
   };
 
@@ -99,6 +101,7 @@ export function serve(port: Port, loop: Loop, events: ChannelEvents): Channel {
       const count = port.read(incoming);
       if (count < 0) return hostGone();
       if (count === 0) return;
+      worked(count);
       feed(incoming, 0, count);
     }
     if (!open) return;

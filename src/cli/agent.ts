@@ -33,9 +33,15 @@ const serviceActions = (services: Guest["services"]): string => Object.keys(serv
 function helpText({ paths, ports, services }: Guest): string {
   return `Usage: inguest [-m METHOD -p PATH] [OPTION...]
        inguest ctl --socket PATH COMMAND [KEY=VALUE...]
+       inguest install | uninstall | doctor
 Answers the host of this virtual machine as the QEMU guest agent ${QGA_VERSION} does.
 
-${describeOptions(optionsFor(services !== undefined), { ...paths, ...ports.defaults, serviceActions: serviceActions(services) })}`;
+${describeOptions(optionsFor(services !== undefined), {
+    ...paths,
+    ...ports.defaults,
+    settingsFiles: (paths.settingsFiles ?? ["none on this system"]).join(", "),
+    serviceActions: serviceActions(services),
+  })}`;
 }
 
 /** Answers to everything that is not to run. */

@@ -1,20 +1,44 @@
-/** The options of `inguest ctl`, each declared once. */
+/** The options of `inguest ctl` that all verbs have, each declared once. */
 import type { DescribedOption } from "../config/help.ts";
 
-export const CTL_OPTIONS = {
+/** Which agent is meant: one of these is needed. */
+export const TARGET_OPTIONS = {
   socket: {
     long: "socket",
     short: "s",
     argument: "required",
     placeholder: "PATH",
-    help: "the socket at which the hypervisor or the agent listens",
+    help: "the unix socket at which the hypervisor or the agent listens",
   },
+  libvirt: {
+    long: "libvirt",
+    short: "l",
+    argument: "required",
+    placeholder: "DOMAIN",
+    help: "a machine of libvirt, by virsh qemu-agent-command",
+  },
+  vsock: {
+    long: "vsock",
+    argument: "required",
+    placeholder: "CID:PORT",
+    help: "an agent that listens for vsock connections",
+  },
+  serial: {
+    long: "serial",
+    argument: "required",
+    placeholder: "PATH",
+    help: "a serial line or pseudo-terminal",
+  },
+} as const satisfies Readonly<Record<string, DescribedOption>>;
+
+export const CTL_OPTIONS = {
+  ...TARGET_OPTIONS,
   timeout: {
     long: "timeout",
     short: "t",
     argument: "required",
     placeholder: "SECONDS",
-    help: "how long to wait for each answer; 0 waits for ever. Default: {timeout}",
+    help: "give up when nothing was heard for so long; 0 waits for ever. Default: {timeout}",
   },
   json: {
     long: "json",
@@ -26,6 +50,8 @@ export const CTL_OPTIONS = {
     long: "help",
     short: "h",
     argument: "none",
-    help: "print this help, and exit",
+    help: "print this help, or that of a verb, and exit",
   },
 } as const satisfies Readonly<Record<string, DescribedOption>>;
+
+export const DEFAULT_TIMEOUT_S = 10;

@@ -49,8 +49,15 @@ function findLong<O extends OptionForm>(options: readonly O[], name: string, typ
   return first.option;
 }
 
-/** Reads options wherever they stand; `--` ends them. A lone `-` is an operand. */
-export function parseCommandLine<O extends OptionForm>(args: readonly string[], options: readonly O[]): CommandLine<O> {
+/**
+ * Reads options; `--` ends them. A lone `-` is an operand.
+ * @param where `anywhere`, or only before the first operand: what follows it then are operands too
+ */
+export function parseCommandLine<O extends OptionForm>(
+  args: readonly string[],
+  options: readonly O[],
+  where: "anywhere" | "leading" = "anywhere",
+): CommandLine<O> {
   const found: FoundOption<O>[] = [];
   const operands: string[] = [];
   const rest = [...args];
@@ -93,7 +100,7 @@ export function parseCommandLine<O extends OptionForm>(args: readonly string[], 
       if (arg === "--") operands.push(...rest.splice(0));
       else if (arg.startsWith("--")) readLong(arg);
       else if (arg.startsWith("-") && arg !== "-") readShorts(arg.slice(1));
-      else operands.push(arg);
+      else operands.push(arg, ...(where === "leading" ? rest.splice(0) : []));
     }
   } catch (error) {
     if (error instanceof UsageError) return { found, operands, error: error.message };

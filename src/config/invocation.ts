@@ -1,9 +1,10 @@
 /** What the user asked for, from the words of the command line, the environment and the config file. */
-import type { Files } from "../guest.ts";
+import type { DefaultPaths, Files } from "../guest.ts";
 import { SystemError } from "../guest.ts";
 import { type Config, ConfigError, readConfigFile, readOptions, resolveConfig, type Surroundings } from "./config.ts";
 import { type FoundOption, parseCommandLine } from "./getopt.ts";
 import { ALL_OPTIONS, OPTIONS, type Option, SERVICE_OPTION } from "./options.ts";
+import { parseSettings, settingsAsWords } from "./peer-settings.ts";
 
 export type Invocation =
   | { readonly kind: "version" | "help" | "commands" }
@@ -39,6 +40,21 @@ function readFile(files: Pick<Files, "readText" | "exists">, path: string, requi
   }
 }
 
+/** Options that settings files may not have: how the agent is started is up to the service that reads them. */
+const NOT_IN_SETTINGS: readonly Option[] = [OPTIONS.daemonize, OPTIONS.pidfile];
+
+/** The settings of qemu-ga's packages. @throws ConfigError */
+function readPeerSettings(files: Pick<Files, "readText" | "exists">, paths: DefaultPaths): ReturnType<typeof readOptions> {
+  return (paths.settingsFiles ?? []).flatMap((path) =>
+    settingsAsWords(parseSettings(readFile(files, path, false)), paths.fsfreezeHook).flatMap(({ variable, words }) => {
+      const { found, error } = parseCommandLine(words, ALL_OPTIONS);
+      if (error !== undefined) throw new ConfigError(`${path}: ${variable}: ${error}`);
+      const usable = found.filter(({ option }) => !NOT_IN_SETTINGS.includes(option));
+      return readOptions(usable, paths).map((given) => ({ ...given, place: `${path}: ${variable}: ${given.place}` }));
+    }),
+  );
+}
+
 /**
  * @param args what follows the program's name
  * @param options those that this guest has
@@ -62,7 +78,8 @@ export function readInvocation(
   const named = found.findLast(({ option }) => option === OPTIONS.config)?.value;
   const path = named ?? environment.QGA_CONF ?? paths.configFile;
   const text = readFile(files, path, named !== undefined);
-  const given = [...readConfigFile(text, path), ...readOptions(found, paths)];
+  const settings = found.some(({ option }) => option === OPTIONS.qemuGaSettings) ? readPeerSettings(files, paths) : [];
+  const given = [...readConfigFile(text, path), ...settings, ...readOptions(found, paths)];
   const config = resolveConfig(given, { paths, ...others });
   return { kind: found.some(({ option }) => option === OPTIONS.dumpConf) ? "dump" : "run", config };
 }

@@ -241,6 +241,13 @@ export const OPTIONS = {
     value: text,
     help: "the config file. Default: the one that the environment variable QGA_CONF names, else {configFile}",
   },
+  qemuGaSettings: {
+    long: "qemu-ga-settings",
+    argument: "none",
+    extension: true,
+    value: flag,
+    help: "take the settings of qemu-ga's packages too, as the services do: {settingsFiles}",
+  },
   dumpConf: {
     long: "dump-conf",
     short: "D",

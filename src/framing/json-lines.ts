@@ -3,6 +3,7 @@
  *
  * A newline always ends a message, as JSON has none within strings: whatever was wrong, the next line is read afresh.
  */
+import { spent } from "../memory.ts";
 import { isJsonObject, type Json, JsonFloat, type JsonObject } from "./json.ts";
 import { LIMITS } from "./limits.ts";
 
@@ -36,6 +37,9 @@ for (const byte of OPENING) MEANING[byte] = OPEN;
 for (const byte of CLOSING) MEANING[byte] = CLOSE;
 MEANING[QUOTE] = STRING;
 MEANING[NEWLINE] = LINE;
+
+/** Text, values and their answer. */
+const GARBAGE_PER_BYTE = 4;
 
 /** A larger buffer is given back after use. */
 const KEPT = 64 * 1024;
@@ -99,6 +103,7 @@ export function createJsonLines(events: LineEvents, paused: () => boolean, eager
       line = held.subarray(0, heldLength);
     }
     const value = line.every(isBlank) ? undefined : parse(line);
+    spent(GARBAGE_PER_BYTE * line.byteLength);
     begin();
     if (value === undefined) return;
     if (value instanceof SyntaxError) events.bad("it is not JSON");

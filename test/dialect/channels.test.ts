@@ -117,7 +117,8 @@ describe("three at once", () => {
     console.log(
       `${other}: ${median(quiet).toFixed(2)} ms quiet, ${median(busy).toFixed(2)} ms, at worst ${Math.max(...busy).toFixed(2)} ms of ${busy.length}, beside ${flooded}`,
     );
-    expect(median(busy)).toBeLessThan(2 * median(quiet));
+    // Below this it is the kernel that switches from process to process.
+    expect(median(busy)).toBeLessThan(2 * Math.max(median(quiet), 0.05));
   });
 
   test("a host that does not read leaves the others alone", async () => {
@@ -196,6 +197,23 @@ describe.skipIf(!canUnshare || process.arch !== "x64")("a session in a mount nam
     }
   });
 
+  test("oVirt's own settings say where its ports are, and the agent stays for one of them", async () => {
+    // A pipe in place of the port: what the agent writes comes back to it.
+    const port = join(folder, "com.redhat.rhevm.vdsm");
+    await run(["mkfifo", port]);
+    const settings = `[virtio]\ndevice_prefix = ${folder}/\n`;
+    const script = `mount -t tmpfs none /etc && printf '%s' '${settings}' >/etc/ovirt-guest-agent.conf && exec "$@"`;
+    const child = Bun.spawn(["unshare", "-m", "sh", "-c", script, "sh", ...inguestCommand, "-v", "-t", folder], {
+      stderr: "pipe",
+    });
+    const errors = new Response(child.stderr).text();
+    await Bun.sleep(1_000);
+    expect(child.exitCode).toBeNull();
+    child.kill();
+    expect(await child.exited).toBe(0);
+    expect(await errors).toContain("session-startup: there is no such command");
+  });
+
   async function bytesFile(bytes: Buffer): Promise<string> {
     const path = join(folder, "record");
     await Bun.write(path, bytes);
@@ -218,7 +236,8 @@ describe("memory", () => {
         hosts.push(host);
         for (let count = 0; count < 50; count++) await ping(host, dialect);
       }
-      await Bun.sleep(1_000);
+      // Until the agent has found itself at rest and has given back what it can.
+      await Bun.sleep(2_500);
       const text = await readFile(`/proc/${agent.pid}/status`, "utf8");
       return Number(/^VmRSS:\s+(\d+)/m.exec(text)?.[1]);
     } finally {

@@ -50,7 +50,8 @@ export function talk(dialect: Origin["dialect"], options: TalkOptions = {}): Tal
     pause() {},
     resume() {},
   };
-  const theGuest: Guest = { ...guest, ...options.guest };
+  // Not a copy: that would load what the guest makes only when it is asked for.
+  const theGuest: Guest = Object.setPrototypeOf({ ...options.guest }, guest);
   const freeze = createFreeze({ guest: theGuest, config, log });
   const agent: Agent = {
     guest: theGuest,

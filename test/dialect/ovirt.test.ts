@@ -1,5 +1,6 @@
 /** oVirt: each message and command, by what goes over the wire; vdsm's parser is not to be had as a package. */
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { closeSync, constants, openSync, readSync } from "node:fs";
 import { chmod, mkdir, mkdtemp, rm } from "node:fs/promises";
 import { release, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,6 +9,7 @@ import { guest } from "../../platform/linux/guest.ts";
 import type { Message } from "../../src/dialect/ovirt/message.ts";
 import { completion, echo } from "../../src/dialect/ovirt/messages/answers.ts";
 import { OVIRT_COMMANDS, REGULAR_MESSAGES } from "../../src/dialect/ovirt/table.ts";
+import { sayUninstalled } from "../../src/dialect/ovirt/uninstalled.ts";
 import { AttemptsError, type Guest, type LoggedInUser, type SessionEvent } from "../../src/guest.ts";
 import { onLoop } from "../lab/on-loop.ts";
 import { mustRun, waitFor } from "../lab/process.ts";
@@ -469,4 +471,19 @@ describe("bad input", () => {
     expect(host.logged).toHaveLength(1);
     expect(host.logged[0]!.length).toBeLessThan(200);
   });
+});
+
+test("the last word of an agent that is removed", async () => {
+  begin();
+  const port = join(folder, "port");
+  await mustRun(["mkfifo", port]);
+  const fd = openSync(port, constants.O_RDWR | constants.O_NONBLOCK);
+  try {
+    expect(sayUninstalled(guest, port)).toBe(true);
+    const bytes = Buffer.alloc(100);
+    expect(bytes.toString("utf8", 0, readSync(fd, bytes))).toBe('{"__name__": "uninstalled"}\n');
+    expect(sayUninstalled(guest, join(folder, "nowhere"))).toBe(false);
+  } finally {
+    closeSync(fd);
+  }
 });

@@ -70,11 +70,8 @@ export function describeWith(name: string, availability: Availability, body: () 
 /** A set of apt options under which `apt-get` and `apt-cache` see one Debian release only, apart from the machine's. */
 export type PrivateApt = readonly string[];
 
-/**
- * Sets up apt for another Debian release in `folder`, on the mirror which this machine uses for its own release, and
- * fetches the package lists. Throws if the machine has no Debian mirror in its apt sources.
- */
-export async function privateApt(folder: string, release: string): Promise<PrivateApt> {
+/** The mirror that this machine uses for its own Debian release. Throws if it has none in its apt sources. */
+export async function debianMirror(): Promise<string> {
   const own = (await osRelease()).VERSION_CODENAME ?? "";
   const format = "$(REPO_URI) $(RELEASE) $(COMPONENT)";
   const targets = await mustRun(["apt-get", "indextargets", "--format", format, "Created-By: Packages"]);
@@ -83,7 +80,14 @@ export async function privateApt(folder: string, release: string): Promise<Priva
     .map((line) => line.split(" "))
     .find(([uri, suite, component]) => suite === own && component === "main" && uri?.includes("debian"))?.[0];
   if (mirror === undefined) throw new Error(`no Debian mirror for "${own}" in the machine's apt sources`);
+  return mirror;
+}
 
+/**
+ * Sets up apt for another Debian release in `folder`, on {@link debianMirror}, and fetches the package lists.
+ */
+export async function privateApt(folder: string, release: string): Promise<PrivateApt> {
+  const mirror = await debianMirror();
   const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
   await Bun.write(`${folder}/sources.list`, `deb [signed-by=${keyring}] ${mirror} ${release} main\n`);
   await Bun.write(`${folder}/status`, "");

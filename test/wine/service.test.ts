@@ -59,8 +59,8 @@ describeWith("service", await wineAvailability(), () => {
       expect(stopped.stdout).toContain("stopped successfully");
     }
     wire?.close();
-    const log = await Bun.file(`${lab.driveC}/a log.txt`).text();
-    expect(log.match(/received the service's stop, quitting/g)).toHaveLength(2);
+    const stops = async () => (await Bun.file(`${lab.driveC}/a log.txt`).text()).match(/received the service's stop, quitting/g);
+    expect(await waitFor(async () => ((await stops())?.length === 2 ? true : undefined), 5_000, async () => String(await stops()))).toBe(true);
   });
 
   test("uninstall", async () => {

@@ -110,11 +110,16 @@ export async function openWine(): Promise<WineLab> {
     // Not by `run`: what it starts would hold the pipes open.
     const booted = await within(start(["wineboot", "-i"]).exited, BOOT_MS, () => "wineboot does not end");
     if (booted !== 0) throw new Error(`wineboot exited with ${booted}`);
+    // Services that saw the prefix half made do not come up: it begins anew.
+    await run([WINESERVER, "-k"], { env: base, timeoutMs: 20_000 });
+    await run([WINESERVER, "-w"], { env: base, timeoutMs: 20_000 });
     await mkdir(programs, { recursive: true });
     await compile("bcryptprimitives.c", "bcryptprimitives.dll", ["-shared", "-ladvapi32"]);
     await copyFile(join(programs, "bcryptprimitives.dll"), join(driveC, "windows/system32/bcryptprimitives.dll"));
     await copyFile(await findExecutable(), join(programs, "inguest.exe"));
-    start([await compile("stay.c", "stay.exe")]);
+    // The first program of a prefix starts the rest, which keeps that program's output open: this one's is a file.
+    const resident = start([await compile("stay.c", "stay.exe")]);
+    await waitFor(async () => ((await resident.log()).includes("up") ? true : undefined), 60_000, resident.log);
   } catch (error) {
     await close();
     throw error;

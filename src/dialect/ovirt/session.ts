@@ -143,7 +143,10 @@ export function createOvirtSession(
     if (command === undefined) throw new RequestError("there is no such command");
     const refused = freeze.frozen && !command.allowedWhenFrozen ? "filesystems are frozen" : undefined;
     const reason = refused ?? refusal(command.name, agent.config, channel);
-    if (reason !== undefined) throw new RequestError(`refused, ${reason}`);
+    if (reason !== undefined) {
+      log.account(`${command.name} of an oVirt host was refused`);
+      throw new RequestError(`refused, ${reason}`);
+    }
     return command;
   };
 

@@ -46,6 +46,7 @@ function allowedCommand(name: string, agent: Agent): Command {
   const command = findCommand(agent, name);
   if (command === undefined) throw new QgaError(`The command ${name} has not been found`, "CommandNotFound");
   if (!isEnabled(command, agent)) {
+    agent.log.write("warning", `${name} was refused`);
     throw new QgaError(`Command ${name} has been disabled: the command is not allowed`, "CommandNotFound");
   }
   return command;

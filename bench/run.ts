@@ -1,0 +1,146 @@
+/**
+ * `npm run bench`: measures the agent beside the installed qemu-ga, in turns, and prints the table.
+ *
+ *     --short        three minutes: what is slow is left out, and the exit code is 1 below the floors of floors.ts
+ *     --no-vm        nothing in a virtual machine
+ *     --only WORD    only figures with that word in their name; may be repeated
+ *
+ * A whole run also writes bench/results.json, docs/performance.md and docs/performance.svg.
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import { cpus, release } from "node:os";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { ceilings } from "./ceiling.ts";
+import type { Experiment } from "./experiment.ts";
+import { stopVm, VM } from "./experiments/vm.ts";
+import { EXPERIMENTS } from "./experiments.ts";
+import { fileTimings } from "./file-read.bench.ts";
+import { shortfalls } from "./floors.ts";
+import { framingTimings } from "./framing.bench.ts";
+import { type Lab, openLab, type Subject, type SubjectName } from "./lab.ts";
+import { canPin, moveTo, raiseFileLimit } from "./libc.ts";
+import { type Row, rowsOf } from "./outcome.ts";
+import { plot } from "./plot.ts";
+import { aligned, ceilingTable, fill, inProcessTable, mainTable } from "./report.ts";
+
+const ROOT = resolve(import.meta.dir, "..");
+const RESULTS = join(ROOT, "bench/results.json");
+const PAGE = join(ROOT, "docs/performance.md");
+const PLOT = join(ROOT, "docs/performance.svg");
+
+/** Samples of each subject, and milliseconds for each. */
+const WHOLE = { rounds: 5, budget: 400, inProcess: 300 } as const;
+const SHORT = { rounds: 3, budget: 150, inProcess: 60 } as const;
+
+const reasonOf = (error: unknown): string =>
+  (error instanceof Error ? error.message : String(error)).split("\n")[0] ?? "";
+
+/** Takes the samples of an experiment: A B A B. What cannot be had of one subject does not keep the others away. */
+async function conduct(experiment: Experiment, lab: Lab, rounds: number): Promise<Row[]> {
+  const samples = new Map<SubjectName, Readonly<Record<string, number>>[]>();
+  const failures = new Map<SubjectName, string>();
+  moveTo(experiment.unpinned ? "all" : "client");
+  for (let round = 0; round < (experiment.rounds ?? rounds); round++) {
+    for (const name of experiment.subjects) {
+      if (failures.has(name)) continue;
+      try {
+        const sample = await experiment.sample(await lab.subject(name), lab);
+        samples.set(name, [...(samples.get(name) ?? []), sample]);
+      } catch (error) {
+        console.error(error);
+        failures.set(name, `${name}: ${reasonOf(error)}`);
+      }
+    }
+  }
+  return rowsOf(experiment, samples, failures.size === 0 ? undefined : [...failures.values()].join("; "));
+}
+
+const asked = ({ figures }: Experiment, words: readonly string[]): boolean =>
+  words.length === 0 || Object.values(figures).some(({ name }) => words.some((word) => name.includes(word)));
+
+const machine = (): string => {
+  const all = cpus();
+  return `${all.length} × ${all[0]?.model.trim() ?? "unknown"}, Linux ${release()}`;
+};
+
+async function versions(lab: Lab): Promise<Record<string, string>> {
+  const names: readonly SubjectName[] = ["qemu-ga", "qemu-ga 10", "inguest"];
+  const known = await Promise.all(
+    names.map((name): Promise<Subject | undefined> => lab.subject(name).catch(() => undefined)),
+  );
+  return Object.fromEntries(
+    known.flatMap((subject) => (subject === undefined ? [] : [[subject.name, subject.version]])),
+  );
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: { short: { type: "boolean" }, "no-vm": { type: "boolean" }, only: { type: "string", multiple: true } },
+  });
+  const { short = false, only = [], "no-vm": noVm = short } = values;
+  const { rounds, budget, inProcess } = short ? SHORT : WHOLE;
+  const chosen = EXPERIMENTS.filter(
+    (experiment) => asked(experiment, only) && !(short && experiment.slow) && !(noVm && VM.includes(experiment)),
+  );
+  raiseFileLimit();
+  await using lab = await openLab(budget);
+  const rows: Row[] = [];
+  try {
+    const known = await versions(lab);
+    console.log(
+      `${machine()}; ${Object.entries(known)
+        .map((pair) => pair.join(" "))
+        .join(", ")}`,
+    );
+    if (!canPin) console.log("There is one processor: client and server share it.");
+    for (const experiment of chosen) {
+      const found = await conduct(experiment, lab, rounds);
+      rows.push(...found);
+      console.error(found.map(({ name }) => name).join(", "));
+    }
+    console.log(`\n${aligned(mainTable(rows))}\n`);
+    if (only.length > 0) return 0;
+
+    moveTo("client");
+    const limits = await ceilings(budget);
+    const timings = [...(await framingTimings(inProcess)), ...(await fileTimings(inProcess))];
+    console.log(`${aligned(ceilingTable(limits, rows))}\n\n${aligned(inProcessTable(timings))}\n`);
+    if (short) {
+      const below = shortfalls(rows);
+      for (const text of below) console.log(`below the floor: ${text}`);
+      return below.length === 0 ? 0 : 1;
+    }
+    if (!noVm) publish(known, rows, limits, timings);
+    return 0;
+  } finally {
+    await stopVm();
+  }
+}
+
+function publish(
+  known: Readonly<Record<string, string>>,
+  rows: readonly Row[],
+  limits: Awaited<ReturnType<typeof ceilings>>,
+  timings: Awaited<ReturnType<typeof framingTimings>>,
+): void {
+  const caption = `${machine()}; qemu-ga ${known["qemu-ga"]}, inguest ${known.inguest}. Black marks are targets.`;
+  const tables = {
+    machine: caption,
+    table: mainTable(rows),
+    ceiling: ceilingTable(limits, rows),
+    parts: inProcessTable(timings),
+  };
+  const page = Object.entries(tables).reduce(
+    (text, [name, table]) => fill(text, name, table),
+    readFileSync(PAGE, "utf8"),
+  );
+  writeFileSync(PAGE, page);
+  writeFileSync(PLOT, plot(rows, caption));
+  writeFileSync(
+    RESULTS,
+    `${JSON.stringify({ machine: machine(), versions: known, rows, ceilings: limits, inProcess: timings }, null, 1)}\n`,
+  );
+}
+
+process.exit(await main());

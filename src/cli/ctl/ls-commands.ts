@@ -1,0 +1,32 @@
+/** `inguest ctl ls-commands`: what the agent can be asked. */
+import { QGA_COMMANDS } from "../../dialect/qga/table.ts";
+import type { Json } from "../../framing/json.ts";
+import { isTrue, itemsOf, memberOf, textOf } from "./reply.ts";
+import { EXIT, show, type Verb } from "./verb.ts";
+
+const summaryOf = (name: string): string => QGA_COMMANDS.find((command) => command.name === name)?.summary ?? "";
+
+/** The first sentence. */
+const brief = (summary: string): string => /^.*?[.:;](?= |$)/.exec(summary)?.[0].slice(0, -1) ?? summary;
+
+export const lsCommands = {
+  name: "ls-commands",
+  summary: "list the commands of the agent",
+  operands: "",
+  count: [0, 0],
+  async run(context) {
+    const commands = itemsOf(memberOf(await context.client.call("guest-info", {}), "supported_commands"));
+    const byName = (a: Json, b: Json): number => (textOf(a, "name") ?? "").localeCompare(textOf(b, "name") ?? "");
+    const sorted = commands.toSorted(byName);
+    const rows = sorted.map((command) => {
+      const name = textOf(command, "name") ?? "?";
+      return {
+        command: name,
+        enabled: isTrue(command, "enabled") ? "yes" : "no",
+        "what it does": brief(summaryOf(name)),
+      };
+    });
+    show(context, sorted, rows);
+    return EXIT.success;
+  },
+} as const satisfies Verb;

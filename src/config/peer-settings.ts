@@ -1,0 +1,58 @@
+/**
+ * The settings of qemu-ga's packages: files of `NAME=value` lines (systemd.exec(5), EnvironmentFile=) whose values their
+ * units and init scripts put on the command line.
+ *
+ * /etc/default/qemu-guest-agent (Debian): DAEMON_ARGS. /etc/sysconfig/qemu-ga (Fedora, RHEL): BLACKLIST_RPC,
+ * FILTER_RPC_ARGS, QEMU_GA_ARGS, FSFREEZE_HOOK_PATHNAME.
+ */
+
+/** A value without the quotes that enclose it or parts of it. */
+function unquote(text: string): string {
+  return text.replace(
+    /"((?:[^"\\]|\\.)*)"|'([^']*)'|\\(.)/gs,
+    (_, double?: string, single?: string, escaped?: string) =>
+      double === undefined ? (single ?? escaped ?? "") : double.replace(/\\(["\\$`])/g, "$1"),
+  );
+}
+
+/** The variables of a settings file; lines that set none are left out. Of two of a name the later one counts. */
+export function parseSettings(text: string): ReadonlyMap<string, string> {
+  const settings = new Map<string, string>();
+  for (const line of text.replace(/\\\r?\n/g, "").split("\n")) {
+    const [, name, value] = /^\s*(?:export\s+)?([A-Za-z_]\w*)=(.*)$/.exec(line.trimEnd()) ?? [];
+    if (name !== undefined && value !== undefined) settings.set(name, unquote(value.trim()));
+  }
+  return settings;
+}
+
+/** Splits a line of options into words; quotes keep a word together. */
+export function splitWords(text: string): string[] {
+  return Array.from(text.matchAll(/(?:[^\s"'\\]|\\.|"(?:[^"\\]|\\.)*"|'[^']*')+/gs), ([word]) => unquote(word));
+}
+
+/** Variables with options as they stand on a command line. */
+const ARGUMENT_VARIABLES = ["DAEMON_ARGS", "FILTER_RPC_ARGS", "QEMU_GA_ARGS"];
+
+/** What packages write there to have no hook. */
+const NO_HOOK = "/dev/null";
+
+/**
+ * The settings as words of a command line, each with the name of the variable that they come from.
+ * @param hook the path of the hook that an empty FSFREEZE_HOOK_PATHNAME means
+ */
+export function settingsAsWords(
+  settings: ReadonlyMap<string, string>,
+  hook: string,
+): readonly { readonly variable: string; readonly words: readonly string[] }[] {
+  const blocked = settings.get("BLACKLIST_RPC") ?? "";
+  const hookPath = settings.get("FSFREEZE_HOOK_PATHNAME");
+  const found = [
+    { variable: "BLACKLIST_RPC", words: blocked === "" ? [] : [`--block-rpcs=${blocked}`] },
+    {
+      variable: "FSFREEZE_HOOK_PATHNAME",
+      words: hookPath === undefined || hookPath === NO_HOOK ? [] : [`--fsfreeze-hook=${hookPath || hook}`],
+    },
+    ...ARGUMENT_VARIABLES.map((variable) => ({ variable, words: splitWords(settings.get(variable) ?? "") })),
+  ];
+  return found.filter(({ words }) => words.length > 0);
+}
