@@ -43,6 +43,46 @@ function commit(): string {
   return success ? stdout.toString().trim() : "unknown";
 }
 
+/**
+ * Where an ELF file that is loaded at fixed addresses has its bytes in memory (elf(5)).
+ * @returns the address of the byte at `offset`, undefined when that is not loaded
+ */
+function addressOf(elf: Buffer, offset: number): bigint | undefined {
+  const HEADER = { programHeaders: 32, count: 56 };
+  const PROGRAM_HEADER = { size: 56, type: 0, offset: 8, address: 16, fileSize: 32 };
+  const PT_LOAD = 1;
+  const first = Number(elf.readBigUInt64LE(HEADER.programHeaders));
+  for (let index = 0; index < elf.readUInt16LE(HEADER.count); index++) {
+    const at = first + index * PROGRAM_HEADER.size;
+    const begin = Number(elf.readBigUInt64LE(at + PROGRAM_HEADER.offset));
+    const size = Number(elf.readBigUInt64LE(at + PROGRAM_HEADER.fileSize));
+    const isInside = offset >= begin && offset < begin + size;
+    if (elf.readUInt32LE(at + PROGRAM_HEADER.type) !== PT_LOAD || !isInside) continue;
+    return elf.readBigUInt64LE(at + PROGRAM_HEADER.address) + BigInt(offset - begin);
+  }
+  return undefined;
+}
+
+/**
+ * Lets the allocator give freed memory back at once, as MIMALLOC_PURGE_DELAY=0 in the environment would: a thread that
+ * does it later wakes up every half minute for ever. The default stands in mimalloc's table of options, in front of a
+ * pointer to the option's name.
+ */
+function purgeAtOnce(path: string): void {
+  const elf = readFileSync(path);
+  const OPTION = { value: -16, usual: 100n };
+  const name = addressOf(elf, elf.indexOf("\0purge_delay\0") + 1);
+  if (name === undefined) throw new Error(`${path}: the allocator has no purge_delay`);
+  const pointer = Buffer.alloc(8);
+  pointer.writeBigUInt64LE(name);
+  const at = elf.indexOf(pointer) + OPTION.value;
+  if (elf.readBigInt64LE(at) !== OPTION.usual || elf.indexOf(pointer, elf.indexOf(pointer) + 1) >= 0) {
+    throw new Error(`${path}: the allocator's options are not where they were`);
+  }
+  elf.writeBigInt64LE(0n, at);
+  writeFileSync(path, elf);
+}
+
 /** Makes an executable blind to environment variables: no variable has a name that begins with NUL. */
 function blotOut(path: string, names: readonly string[]): void {
   const bytes = readFileSync(path);
@@ -79,6 +119,7 @@ async function build(name: string, target: Target): Promise<string> {
   });
   if (!result.success) throw new AggregateError(result.logs, `building ${file} failed`);
   blotOut(`${DIST}/${file}`, HIJACKING_VARIABLES);
+  if (target.platform === "linux") purgeAtOnce(`${DIST}/${file}`);
   return file;
 }
 

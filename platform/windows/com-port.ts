@@ -26,11 +26,7 @@ export function prepareLine(handle: Handle, path: string): void {
     settings.writeUInt8(0, DCB.parity);
     settings.writeUInt8(0, DCB.stopBits);
     check(kernel32.SetCommState(handle, settings), "SetCommState", path);
-    check(
-      kernel32.SetCommTimeouts(handle, new Uint32Array([READ_INTERVAL, 0, 0, 0, 0])),
-      "SetCommTimeouts",
-      path,
-    );
+    check(kernel32.SetCommTimeouts(handle, new Uint32Array([READ_INTERVAL, 0, 0, 0, 0])), "SetCommTimeouts", path);
   } catch (error) {
     kernel32.CloseHandle(handle);
     throw error;

@@ -1,6 +1,6 @@
 /** What a disk or volume tells about itself (winioctl.h, ntddscsi.h). */
 import type { BusType, DiskAddress } from "../../src/guest.ts";
-import { DISK_INTERFACE, type Device, mapInterfaces, PROPERTY, STORAGE_PORT_INTERFACE } from "./device-tree.ts";
+import { type Device, DISK_INTERFACE, mapInterfaces, PROPERTY, STORAGE_PORT_INTERFACE } from "./device-tree.ts";
 import { check, ERROR, systemError } from "./errors.ts";
 import { type Handle, kernel32 } from "./kernel32.ts";
 import { wide } from "./wide.ts";
@@ -154,4 +154,3 @@ export function diskAddress(path: string, number: number | undefined): DiskAddre
     };
   });
 }
-

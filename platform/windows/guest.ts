@@ -1,8 +1,8 @@
 /** The Windows guest: every facet of it that an agent can use. */
 import type { Guest } from "../../src/guest.ts";
 import { accounts } from "./accounts.ts";
-import { clock } from "./clock.ts";
 import { applications } from "./applications.ts";
+import { clock } from "./clock.ts";
 import { devices } from "./devices.ts";
 import { files } from "./files.ts";
 import { identity } from "./identity.ts";

@@ -278,4 +278,3 @@ export const ports: Ports = {
     return () => cancel();
   },
 };
-

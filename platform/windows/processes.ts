@@ -55,7 +55,10 @@ function openPipe(direction: "to child" | "from child"): Pipe {
   const ours = check(
     kernel32.CreateNamedPipeW(
       name,
-      ((toChild ? PIPE_ACCESS_OUTBOUND : PIPE_ACCESS_INBOUND) | FILE_FLAG_OVERLAPPED | FILE_FLAG_FIRST_PIPE_INSTANCE) >>> 0,
+      ((toChild ? PIPE_ACCESS_OUTBOUND : PIPE_ACCESS_INBOUND) |
+        FILE_FLAG_OVERLAPPED |
+        FILE_FLAG_FIRST_PIPE_INSTANCE) >>>
+        0,
       PIPE_REJECT_REMOTE_CLIENTS,
       1,
       PIPE_BUFFER,

@@ -54,7 +54,11 @@ export function registryKeys(path: string, root = HKEY_LOCAL_MACHINE): string[] 
 }
 
 /** Writes values below a key, which is made when needed; the empty name is the key's own value. @throws SystemError */
-export function writeRegistry(path: string, values: Readonly<Record<string, string | number>>, root = HKEY_LOCAL_MACHINE): void {
+export function writeRegistry(
+  path: string,
+  values: Readonly<Record<string, string | number>>,
+  root = HKEY_LOCAL_MACHINE,
+): void {
   const out = new BigInt64Array(1);
   const made = advapi32.RegCreateKeyExW(root, wide(path), 0, null, 0, KEY_WRITE | KEY_WOW64_64KEY, null, out, null);
   if (made !== 0) throw systemError("RegCreateKeyExW", made, path);

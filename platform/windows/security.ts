@@ -84,7 +84,8 @@ export function acquirePrivilege(name: string): void {
     wanted.writeUInt32LE(SE_PRIVILEGE_ENABLED, TOKEN_PRIVILEGES.attributes);
     check(advapi32.AdjustTokenPrivileges(token[0] ?? 0n, 0, wanted, 0, null, null), "AdjustTokenPrivileges", name);
     // It succeeds even when the process does not have the privilege.
-    if (lastError() === ERROR.NOT_ALL_ASSIGNED) throw systemError("AdjustTokenPrivileges", ERROR.NOT_ALL_ASSIGNED, name);
+    if (lastError() === ERROR.NOT_ALL_ASSIGNED)
+      throw systemError("AdjustTokenPrivileges", ERROR.NOT_ALL_ASSIGNED, name);
   } finally {
     kernel32.CloseHandle(token[0] ?? 0n);
   }

@@ -1,6 +1,7 @@
 /** The agent as a service: what `-s` does (winsvc.h). */
-import { mkdirSync } from "node:fs";
+
 import { ptr } from "bun:ffi";
+import { mkdirSync } from "node:fs";
 import type { Services } from "../../src/guest.ts";
 import { advapi32 } from "./advapi32.ts";
 import { commandLine } from "./command-line.ts";
@@ -104,7 +105,11 @@ function uninstall(): string {
   uninstallProvider();
   removeRegistry(EVENT_KEY);
   return withManager((manager) => {
-    const service = check(advapi32.OpenServiceW(manager, wide(SERVICE_NAME), SERVICE_ALL_ACCESS), "OpenServiceW", SERVICE_NAME);
+    const service = check(
+      advapi32.OpenServiceW(manager, wide(SERVICE_NAME), SERVICE_ALL_ACCESS),
+      "OpenServiceW",
+      SERVICE_NAME,
+    );
     try {
       // It need not run.
       advapi32.ControlService(service, SERVICE_CONTROL_STOP, Buffer.alloc(STATUS_SIZE));
@@ -127,4 +132,3 @@ export const services: Services = {
     },
   },
 };
-

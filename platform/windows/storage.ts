@@ -1,5 +1,13 @@
 /** Volumes and disks. */
-import { type Disk, type DiskAddress, type Filesystem, runProgram, type Storage, SystemError, type TrimResult } from "../../src/guest.ts";
+import {
+  type Disk,
+  type DiskAddress,
+  type Filesystem,
+  runProgram,
+  type Storage,
+  SystemError,
+  type TrimResult,
+} from "../../src/guest.ts";
 import { DISK_INTERFACE, mapInterfaces } from "./device-tree.ts";
 import { diskAddress, diskNumber, volumeDisks } from "./disk-facts.ts";
 import { check, ERROR, lastError } from "./errors.ts";
@@ -71,16 +79,7 @@ function disksOf(volume: Volume): DiskAddress[] {
 function filesystemOf(volume: Volume): Filesystem | undefined {
   const type = wideRoom(FILESYSTEM_NAME_ROOM);
   const flags = new Uint32Array(1);
-  const got = kernel32.GetVolumeInformationW(
-    wide(volume.name),
-    null,
-    0,
-    null,
-    null,
-    flags,
-    type,
-    FILESYSTEM_NAME_ROOM,
-  );
+  const got = kernel32.GetVolumeInformationW(wide(volume.name), null, 0, null, null, flags, type, FILESYSTEM_NAME_ROOM);
   // A drive without a disk in it.
   if (got === 0) return undefined;
   const [path] = volume.paths;

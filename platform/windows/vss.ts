@@ -99,7 +99,9 @@ function initialise(): void {
     throw new AttemptsError(["fsfreeze not possible as VSS failed to initialize"]);
   }
   if (!registryKeys(PROVIDERS).some((name) => name.toLowerCase() === `{${QEMU_PROVIDER}}`)) {
-    throw new AttemptsError(["fsfreeze not possible: no VSS provider that holds a freeze is installed (-s vss-install)"]);
+    throw new AttemptsError([
+      "fsfreeze not possible: no VSS provider that holds a freeze is installed (-s vss-install)",
+    ]);
   }
   initialised = true;
 }
@@ -177,7 +179,9 @@ async function namingWriters(error: unknown, components: number): Promise<unknow
   }
   const writers = failedWriters(components);
   invoke(components, BACKUP.freeWriterStatus);
-  return writers.length === 0 ? error : new AttemptsError([`${error.message} (writers that failed: ${writers.join(", ")})`]);
+  return writers.length === 0
+    ? error
+    : new AttemptsError([`${error.message} (writers that failed: ${writers.join(", ")})`]);
 }
 
 interface Writer {
@@ -245,10 +249,7 @@ function addWriter(components: number, index: number, count: number): void {
 /** Everything that can be chosen of every writer. @throws VssError */
 function addComponents(components: number): void {
   const count = new Uint32Array(1);
-  expectSuccess(
-    invoke(components, BACKUP.getWriterMetadataCount, count),
-    "failed to get writer metadata count",
-  );
+  expectSuccess(invoke(components, BACKUP.getWriterMetadataCount, count), "failed to get writer metadata count");
   for (let index = 0; index < (count[0] ?? 0); index++) addWriter(components, index, count[0] ?? 0);
 }
 

@@ -20,20 +20,34 @@ const SLICE = 256 * 1024;
 /** Text is gathered so far before it is turned into bytes. */
 const GATHERED = 32 * 1024;
 
+const NOTHING = Buffer.alloc(0);
+
 /** One for all channels: it is empty between two calls. */
 const buffer = Buffer.allocUnsafeSlow(SLICE);
 
 export function createOutbox(port: Port): Outbox {
   let gathered = "";
-  /** What comes after a blocked write. */
-  let backlog: (Buffer | string | Body)[] = [];
+  /** What a blocked write left over: the first thing to go on with. Allocated once, since a slow host blocks often. */
+  let rest = NOTHING;
+  let restAt = 0;
+  let restEnd = 0;
+  /** What comes behind that. */
+  let backlog: (string | Body)[] = [];
 
-  /** @returns whether all was taken; the rest goes to the front of the backlog */
+  /** @returns whether all was taken; otherwise there is a rest */
   const write = (from: Buffer, start: number, end: number): boolean => {
     const taken = start === end ? 0 : port.write(from, start, end);
     if (start + taken === end) return true;
-    backlog.unshift(Buffer.from(from.subarray(start + taken, end)));
+    if (rest.byteLength === 0) rest = Buffer.allocUnsafeSlow(SLICE);
+    restAt = 0;
+    restEnd = from.copy(rest, 0, start + taken, end);
     return false;
+  };
+
+  /** @returns whether there is no rest any more */
+  const writeRest = (): boolean => {
+    if (restAt < restEnd) restAt += port.write(rest, restAt, restEnd);
+    return restAt === restEnd;
   };
 
   const writeText = (text: string): boolean => {
@@ -41,8 +55,8 @@ export function createOutbox(port: Port): Outbox {
       const part = text.length <= SLICE ? text : text.slice(at, at + SLICE);
       const length = buffer.write(part, 0, "latin1");
       if (!write(buffer, 0, length)) {
-        const rest = text.slice(at + SLICE);
-        if (rest !== "") backlog.splice(1, 0, rest);
+        const later = text.slice(at + SLICE);
+        if (later !== "") backlog.unshift(later);
         return false;
       }
     }
@@ -57,36 +71,34 @@ export function createOutbox(port: Port): Outbox {
       const done = count === 0;
       if (done) return write(buffer, 0, at);
       if (!write(buffer, 0, at + count)) {
-        backlog.splice(1, 0, body);
+        backlog.unshift(body);
         return false;
       }
       at = 0;
     }
   };
 
+  const isBlocked = (): boolean => restAt < restEnd || backlog.length > 0;
+
   const gather = (): void => {
     if (gathered === "") return;
     const text = gathered;
     gathered = "";
-    if (backlog.length > 0) backlog.push(text);
+    if (isBlocked()) backlog.push(text);
     else writeText(text);
   };
 
   const drain = (): void => {
-    while (backlog.length > 0) {
-      const next = backlog.shift()!;
-      const sent = isBody(next)
-        ? writeBody(next, "")
-        : typeof next === "string"
-          ? writeText(next)
-          : write(next, 0, next.byteLength);
+    if (!writeRest()) return;
+    for (let next = backlog.shift(); next !== undefined; next = backlog.shift()) {
+      const sent = isBody(next) ? writeBody(next, "") : writeText(next);
       if (!sent) return;
     }
   };
 
   return {
     get blocked() {
-      return backlog.length > 0;
+      return isBlocked();
     },
     text(text) {
       gathered = gathered === "" ? text : gathered + text;
@@ -95,7 +107,7 @@ export function createOutbox(port: Port): Outbox {
     body(body) {
       const lead = gathered;
       gathered = "";
-      if (backlog.length > 0) backlog.push(lead, body);
+      if (isBlocked()) backlog.push(lead, body);
       else writeBody(body, lead);
     },
     flush() {
@@ -105,6 +117,7 @@ export function createOutbox(port: Port): Outbox {
     clear() {
       for (const waiting of backlog) if (isBody(waiting)) waiting.abandon?.();
       backlog = [];
+      restEnd = restAt;
       gathered = "";
     },
   };

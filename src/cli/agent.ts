@@ -37,11 +37,11 @@ function helpText({ paths, ports, services }: Guest): string {
 Answers the host of this virtual machine as the QEMU guest agent ${QGA_VERSION} does.
 
 ${describeOptions(optionsFor(services !== undefined), {
-    ...paths,
-    ...ports.defaults,
-    settingsFiles: (paths.settingsFiles ?? ["none on this system"]).join(", "),
-    serviceActions: serviceActions(services),
-  })}`;
+  ...paths,
+  ...ports.defaults,
+  settingsFiles: (paths.settingsFiles ?? ["none on this system"]).join(", "),
+  serviceActions: serviceActions(services),
+})}`;
 }
 
 /** Answers to everything that is not to run. */

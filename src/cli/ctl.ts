@@ -145,6 +145,9 @@ function explain(error: unknown, word: string): { readonly exitCode: number; rea
   if (error instanceof Interrupted) {
     return { exitCode: EXIT.signal + error.signal, text: `${word}: interrupted; the same command goes on from there` };
   }
+  // A file of the host.
+  if (error instanceof Error && "syscall" in error)
+    return { exitCode: EXIT.failure, text: `${word}: ${error.message}` };
   if (error instanceof ConnectionError) return { exitCode: EXIT.connection, text: error.message };
   if (error instanceof UsageError || error instanceof ArgumentError) {
     return { exitCode: EXIT.usage, text: `${error.message}; inguest ctl --help tells more` };

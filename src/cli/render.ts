@@ -48,7 +48,11 @@ const pad = (text: string, width: number, toTheRight: boolean): string => {
   return toTheRight ? blanks + text : text + blanks;
 };
 
-const isNumber = (value: Json | undefined): boolean => typeof value === "number" || typeof value === "bigint";
+/** A number, or an amount such as `1.5 GiB` and `42%`. */
+const isNumber = (value: Json | undefined): boolean =>
+  typeof value === "number" ||
+  typeof value === "bigint" ||
+  (typeof value === "string" && /^\d+(?:\.\d+)?(?:%| (?:[KMGTP]i)?B)$/.test(value));
 
 /** Lines of a table, its names first. */
 function tableLines(rows: readonly Cells[]): string[] {

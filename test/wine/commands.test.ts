@@ -148,13 +148,22 @@ describeWith("commands on Windows", await wineAvailability(), () => {
     const routes = await list("guest-network-get-route");
     if (gateway === null) return expect(routes.filter(({ mask }) => mask === "0.0.0.0")).toEqual([]);
     expect(routes).toContainEqual(
-      expect.objectContaining({ destination: "0.0.0.0", mask: "0.0.0.0", gateway: gateway[1], iface: gateway[2], version: 4 }),
+      expect.objectContaining({
+        destination: "0.0.0.0",
+        mask: "0.0.0.0",
+        gateway: gateway[1],
+        iface: gateway[2],
+        version: 4,
+      }),
     );
   });
 
   test("filesystems and their sizes", async () => {
     const drive = (await list("guest-get-fsinfo")).find(({ mountpoint }) => mountpoint === "C:\\");
-    const [, total] = (await mustRun(["df", "-B1", "--output=source,size", lab.driveC])).trim().split("\n")[1]!.split(/\s+/);
+    const [, total] = (await mustRun(["df", "-B1", "--output=source,size", lab.driveC]))
+      .trim()
+      .split("\n")[1]!
+      .split(/\s+/);
     expect(Number(drive?.["total-bytes"])).toBe(Number(total));
     expect(String(drive?.name)).toMatch(/^\\\\\?\\Volume\{.*\}\\$/);
     expect(drive?.disk).toBeArray();
@@ -163,7 +172,10 @@ describeWith("commands on Windows", await wineAvailability(), () => {
   test("files", async () => {
     const path = "C:\\some file \u00e9.txt";
     const handle = await returned("guest-file-open", { path, mode: "w+" });
-    expect(await object("guest-file-write", { handle, "buf-b64": base64("one two") })).toEqual({ count: 7, eof: false });
+    expect(await object("guest-file-write", { handle, "buf-b64": base64("one two") })).toEqual({
+      count: 7,
+      eof: false,
+    });
     expect(await object("guest-file-seek", { handle, offset: 4, whence: "set" })).toEqual({ position: 4, eof: false });
     expect(await object("guest-file-read", { handle })).toEqual({ count: 3, "buf-b64": base64("two"), eof: true });
     expect(await object("guest-file-flush", { handle })).toEqual({});
@@ -190,7 +202,9 @@ describeWith("commands on Windows", await wineAvailability(), () => {
     const args = ["plain", "two words", 'a "quote"', "back\\slash\\", 'mixed \\" \\\\"', "", "%PATH%", "\u00e9\u4e2d"];
     const path = windowsPath(await lab.compile("arguments.c", "arguments.exe", ["-municode"]));
     const status = await runProgram({ path, arg: args, "capture-output": true });
-    expect(Buffer.from(String(status["out-data"]), "base64").toString("utf16le").split("\n").slice(1, -1)).toEqual(args);
+    expect(Buffer.from(String(status["out-data"]), "base64").toString("utf16le").split("\n").slice(1, -1)).toEqual(
+      args,
+    );
   });
 
   test("programs: input and environment", async () => {
@@ -214,7 +228,9 @@ describeWith("commands on Windows", await wineAvailability(), () => {
     await Bun.write(join(lab.driveC, "say.bat"), "@echo %1\r\n");
     const status = await runProgram({ path: "C:\\say.bat", arg: ["a & b"], "capture-output": true });
     expect(fromBase64(status["out-data"]).trim()).toBe('"a & b"');
-    expect(await description("guest-exec", { path: "C:\\say.bat", arg: ['x" & calc'] })).toContain("a batch file must not");
+    expect(await description("guest-exec", { path: "C:\\say.bat", arg: ['x" & calc'] })).toContain(
+      "a batch file must not",
+    );
   });
 
   test("programs: one that is not there", async () => {
@@ -232,14 +248,16 @@ describeWith("commands on Windows", await wineAvailability(), () => {
     expect(await description("guest-set-user-password", { ...known, password: "YQ==", crypted: true })).toBe(
       "'crypted' must be off on this host",
     );
-    expect(await description("guest-set-user-password", { username: "other", password: "YQ==", crypted: false })).toStartWith(
-      "failed to set password: ",
-    );
+    expect(
+      await description("guest-set-user-password", { username: "other", password: "YQ==", crypted: false }),
+    ).toStartWith("failed to set password: ");
   });
 
   test("keys: add, list, remove, by a user's name", async () => {
     const username = (await lab.run(["cmd", "/c", "echo %USERNAME%"])).stdout.trim();
-    expect(await object("guest-ssh-add-authorized-keys", { username, keys: ["ssh-ed25519 AAA one", "ssh-ed25519 BBB two"] })).toEqual({});
+    expect(
+      await object("guest-ssh-add-authorized-keys", { username, keys: ["ssh-ed25519 AAA one", "ssh-ed25519 BBB two"] }),
+    ).toEqual({});
     expect(await object("guest-ssh-get-authorized-keys", { username })).toEqual({
       keys: ["ssh-ed25519 BBB two", "ssh-ed25519 AAA one"],
     });

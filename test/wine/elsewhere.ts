@@ -21,5 +21,11 @@ const REASONS: readonly (readonly [RegExp, string])[] = [
   [/^keys (of unknown user|empty user)$/, TEXT],
 ];
 
+/** These are wrong before anybody looks at the command's name. */
+const WRONG_ANYWHERE = /arguments as list$/;
+
 /** Why a case is not the same on Windows; undefined when it is. */
-export const elsewhere = (name: string): string | undefined => REASONS.find(([pattern]) => pattern.test(name))?.[1];
+export function elsewhere(name: string): string | undefined {
+  if (WRONG_ANYWHERE.test(name)) return undefined;
+  return REASONS.find(([pattern]) => pattern.test(name))?.[1];
+}

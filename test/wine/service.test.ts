@@ -38,7 +38,17 @@ describeWith("service", await wineAvailability(), () => {
   });
 
   test("install", async () => {
-    const { exitCode, stdout, stderr } = await service("-s", "install", "-m", "isa-serial", "-p", "COM2", "-l", "C:\\a log.txt", "-v");
+    const { exitCode, stdout, stderr } = await service(
+      "-s",
+      "install",
+      "-m",
+      "isa-serial",
+      "-p",
+      "COM2",
+      "-l",
+      "C:\\a log.txt",
+      "-v",
+    );
     expect(stderr).toBe("");
     expect(stdout).toContain('\\inguest.exe" -d --method=isa-serial --path=COM2 "--logfile=C:\\a log.txt" --verbose');
     expect(exitCode).toBe(0);
@@ -59,8 +69,15 @@ describeWith("service", await wineAvailability(), () => {
       expect(stopped.stdout).toContain("stopped successfully");
     }
     wire?.close();
-    const stops = async () => (await Bun.file(`${lab.driveC}/a log.txt`).text()).match(/received the service's stop, quitting/g);
-    expect(await waitFor(async () => ((await stops())?.length === 2 ? true : undefined), 5_000, async () => String(await stops()))).toBe(true);
+    const stops = async () =>
+      (await Bun.file(`${lab.driveC}/a log.txt`).text()).match(/received the service's stop, quitting/g);
+    expect(
+      await waitFor(
+        async () => ((await stops())?.length === 2 ? true : undefined),
+        5_000,
+        async () => String(await stops()),
+      ),
+    ).toBe(true);
   });
 
   test("uninstall", async () => {

@@ -135,16 +135,28 @@ export async function openWine(): Promise<WineLab> {
       const socket = join(folder, `com${number}.socket`);
       const link = join(prefix, "dosdevices", `com${number}`);
       // Wine makes links of its own for the lines of the machine each time a prefix is started: it must run by now.
-      await waitFor(async () => ((await run([WINE, "cmd", "/c", "exit"], { env: base })).exitCode === 0 ? true : undefined), AGENT_START_MS, () => "Wine does not start");
+      await waitFor(
+        async () => ((await run([WINE, "cmd", "/c", "exit"], { env: base })).exitCode === 0 ? true : undefined),
+        AGENT_START_MS,
+        () => "Wine does not start",
+      );
       const bridge = Bun.spawn(
         [...dieWithParent, "socat", `PTY,raw,echo=0,link=${terminal}`, `UNIX-LISTEN:${socket}`],
         { stdin: "ignore", stdout: "ignore", stderr: "ignore" },
       );
       children.push(bridge);
-      await waitFor(() => (existsSync(terminal) ? true : undefined), 5_000, () => "socat made no terminal");
+      await waitFor(
+        () => (existsSync(terminal) ? true : undefined),
+        5_000,
+        () => "socat made no terminal",
+      );
       await rm(link, { force: true });
       await symlink(terminal, link);
-      await waitFor(() => (existsSync(socket) ? true : undefined), 5_000, () => "socat made no socket");
+      await waitFor(
+        () => (existsSync(socket) ? true : undefined),
+        5_000,
+        () => "socat made no socket",
+      );
       return socket;
     },
     async settled() {
@@ -177,10 +189,7 @@ export async function startWineAgent(
 ): Promise<WineAgent> {
   const socketPath = await lab.openLine(number);
   const state = `C:\\state${number}`;
-  const agent = lab.start(
-    [lab.executable, "-m", "isa-serial", "-p", `COM${number}`, "-t", state, "-v", ...args],
-    env,
-  );
+  const agent = lab.start([lab.executable, "-m", "isa-serial", "-p", `COM${number}`, "-t", state, "-v", ...args], env);
   await waitFor(
     async () => ((await agent.log()).includes("started") ? true : undefined),
     AGENT_START_MS,

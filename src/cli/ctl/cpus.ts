@@ -41,7 +41,9 @@ export const cpus = {
     }
     if (facts.statistics !== undefined) await Bun.sleep(INTERVAL_MS);
     const later = facts.statistics && (await factOf(context.client, COMMANDS.statistics));
-    const rows = itemsOf(facts.vcpus).map((vcpu) => {
+    const byId = (a: Json, b: Json): number => (numberOf(a, "logical-id") ?? 0) - (numberOf(b, "logical-id") ?? 0);
+    const sorted = itemsOf(facts.vcpus).toSorted(byId);
+    const rows = sorted.map((vcpu) => {
       const id = numberOf(vcpu, "logical-id");
       return known({
         cpu: id ?? null,

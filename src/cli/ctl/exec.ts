@@ -9,7 +9,7 @@ import { readFileSync } from "node:fs";
 import { constants } from "node:os";
 import { AgentError, type Client } from "../client.ts";
 import { type Handle, openFile, readToEnd } from "./guest-files.ts";
-import { locally, writeFully } from "./local.ts";
+import { writeFully } from "./local.ts";
 import { createPatience, type Ended, type GuestProgram, programStatus, runScript, startProgram } from "./programs.ts";
 import { type Context, EXIT, TaskError, type Verb } from "./verb.ts";
 
@@ -63,7 +63,7 @@ function createTail(client: Client, path: string, descriptor: number) {
     let grown = false;
     const sink = (bytes: Buffer): void => {
       grown = true;
-      locally(() => writeFully(descriptor, bytes));
+      writeFully(descriptor, bytes);
     };
     await readToEnd(client, handle, sink, never);
     return grown;
@@ -145,8 +145,8 @@ async function runWhole(context: Context, program: GuestProgram): Promise<number
       await wait();
       continue;
     }
-    locally(() => writeFully(STANDARD_OUTPUT, ended.stdout));
-    locally(() => writeFully(STANDARD_ERROR, ended.stderr));
+    writeFully(STANDARD_OUTPUT, ended.stdout);
+    writeFully(STANDARD_ERROR, ended.stderr);
     if (ended.truncated) note("only the beginning of the output was kept by the agent");
     return exitCodeOf(ended);
   }

@@ -1,4 +1,4 @@
-/** Files of the host, by paths that are bytes. */
+/** Files of the host, by paths that are bytes. Errors are those of the file system, with a `syscall`. */
 import { createHash, type Hash } from "node:crypto";
 import {
   closeSync,
@@ -10,6 +10,7 @@ import {
   readdirSync,
   readSync,
   type Stats,
+  statSync,
   writeSync,
 } from "node:fs";
 import { TaskError } from "./verb.ts";
@@ -30,19 +31,10 @@ export function baseName(path: string): string {
 }
 
 /** What is there, links not followed; undefined for nothing. */
-export function statOf(path: Buffer): Stats | undefined {
-  return lstatSync(path, { throwIfNoEntry: false }) ?? undefined;
-}
+export const statOf = (path: Buffer): Stats | undefined => lstatSync(path, { throwIfNoEntry: false });
 
-/** @throws TaskError in words for the user */
-export function locally<T>(action: () => T): T {
-  try {
-    return action();
-  } catch (error) {
-    if (error instanceof Error && "syscall" in error) throw new TaskError(error.message);
-    throw error;
-  }
-}
+/** Whether a path leads to a directory. */
+export const isDirectory = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 
 const RETRY_MS = 2;
 

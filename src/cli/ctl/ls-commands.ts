@@ -9,6 +9,14 @@ const summaryOf = (name: string): string => QGA_COMMANDS.find((command) => comma
 /** The first sentence. */
 const brief = (summary: string): string => /^.*?[.:;](?= |$)/.exec(summary)?.[0].slice(0, -1) ?? summary;
 
+/** Columns of a row that are neither the name nor the text. */
+const BESIDES = "  enabled  ".length;
+const LEAST_ROOM = 20;
+
+/** Cuts a text, but not to nothing: the table then has paragraphs. */
+const fit = (text: string, room: number): string =>
+  text.length <= room || room < LEAST_ROOM ? text : `${text.slice(0, room - 1)}…`;
+
 export const lsCommands = {
   name: "ls-commands",
   summary: "list the commands of the agent",
@@ -18,12 +26,14 @@ export const lsCommands = {
     const commands = itemsOf(memberOf(await context.client.call("guest-info", {}), "supported_commands"));
     const byName = (a: Json, b: Json): number => (textOf(a, "name") ?? "").localeCompare(textOf(b, "name") ?? "");
     const sorted = commands.toSorted(byName);
+    const longest = Math.max(0, ...sorted.map((command) => textOf(command, "name")?.length ?? 0));
+    const room = context.width - longest - BESIDES;
     const rows = sorted.map((command) => {
       const name = textOf(command, "name") ?? "?";
       return {
         command: name,
         enabled: isTrue(command, "enabled") ? "yes" : "no",
-        "what it does": brief(summaryOf(name)),
+        "what it does": fit(brief(summaryOf(name)), room),
       };
     });
     show(context, sorted, rows);

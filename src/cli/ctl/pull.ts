@@ -6,8 +6,8 @@ import {
   baseName,
   hashInto,
   hashOf,
+  isDirectory,
   joinPath,
-  locally,
   makeDirectory,
   openForWriting,
   partialPath,
@@ -81,16 +81,16 @@ function fetch(pulling: Pulling, from: GuestPath, target: Target, partial: Buffe
   const { client, progress, interrupted, tally } = pulling;
   return withFile(client, from.text, "r", async (handle) => {
     const size = await sizeOfFile(client, handle);
-    const resumed = locally(() => target.begun(size));
-    const hash = locally(() => hashBegun(partial, resumed));
+    const resumed = target.begun(size);
+    const hash = hashBegun(partial, resumed);
     if (resumed > 0) await seekFile(client, handle, resumed, "set");
-    const descriptor = locally(() => target.open(resumed > 0));
+    const descriptor = target.open(resumed > 0);
     const started = performance.now();
     let total = resumed;
     try {
       progress.begin(from.shown, resumed, size);
       const sink = (bytes: Buffer): void => {
-        locally(() => writeFully(descriptor, bytes, target.seekable ? total : undefined));
+        writeFully(descriptor, bytes, target.seekable ? total : undefined);
         hash.update(bytes);
         total += bytes.byteLength;
         progress.advance(bytes.byteLength);
@@ -138,7 +138,7 @@ async function pullFile(pulling: Pulling, wanted: Wanted, path: Buffer): Promise
     const taken = await fetch(pulling, wanted.from, partialTarget(partial, keep, wanted.executable), partial);
     const proof = await prove(pulling, wanted, taken);
     if (proof !== undefined) {
-      locally(() => renameSync(partial, path));
+      renameSync(partial, path);
       tally.files++;
       tally.resumed += taken.resumed;
       tally.proof = weaker(tally.proof, proof);
@@ -146,7 +146,7 @@ async function pullFile(pulling: Pulling, wanted: Wanted, path: Buffer): Promise
     }
     // What was there of an earlier try belonged to another version of the file.
     if (taken.resumed > 0) continue;
-    locally(() => rmSync(partial));
+    rmSync(partial);
     throw new TaskError(`${wanted.from.shown}: the copy differs: the file was changed while it was read`);
   }
 }
@@ -166,14 +166,14 @@ const isSame = (path: Buffer, { size, hash }: GuestFileState): boolean => {
 async function pullTree(pulling: Pulling, tree: GuestTree, path: Buffer): Promise<void> {
   const { client, progress, restart, interrupted, tally } = pulling;
   const names = createNames(client);
-  locally(() => makeDirectory(path));
-  for (const name of tree.directories) locally(() => makeDirectory(joinPath(path, name)));
+  makeDirectory(path);
+  for (const name of tree.directories) makeDirectory(joinPath(path, name));
   try {
     for (const file of tree.files) {
       checkInterrupted(interrupted);
       const target = joinPath(path, file.name);
       progress.begin(file.name.toString("utf8"), 0, file.size);
-      if (!restart && locally(() => isSame(target, file))) {
+      if (!restart && isSame(target, file)) {
         tally.unchanged++;
         continue;
       }
@@ -190,8 +190,7 @@ function fileTarget(local: string | undefined, remote: string): Buffer {
   const name = baseName(remote);
   if (local === undefined) return Buffer.from(name);
   const path = Buffer.from(local);
-  const isFolder = local.endsWith("/") || (local !== "" && statOf(Buffer.from(`${local}/.`))?.isDirectory() === true);
-  return isFolder ? joinPath(path, Buffer.from(name)) : path;
+  return local.endsWith("/") || isDirectory(local) ? joinPath(path, Buffer.from(name)) : path;
 }
 
 export const pull = {

@@ -3,7 +3,7 @@ import { createHash, type Hash } from "node:crypto";
 import { closeSync, openSync, readSync } from "node:fs";
 import type { Client } from "../client.ts";
 import { checkInterrupted, readToEnd, seekFile, withFile, writeAll } from "./guest-files.ts";
-import { baseName, hashInto, hashOf, joinPath, type LocalFile, locally, sizeOf, statOf, walk } from "./local.ts";
+import { baseName, hashInto, hashOf, isDirectory, joinPath, type LocalFile, sizeOf, statOf, walk } from "./local.ts";
 import { type GuestFileState, hashInGuest, listTree, stateInGuest } from "./manifest.ts";
 import { createNames, type GuestPath } from "./names.ts";
 import { runScript } from "./programs.ts";
@@ -51,7 +51,7 @@ async function send(
   const source = (most: number): Buffer => {
     if (room.byteLength < most) room = Buffer.allocUnsafe(most);
     const at = position === undefined ? null : total;
-    const read = locally(() => readSync(descriptor, room, 0, most, at));
+    const read = readSync(descriptor, room, 0, most, at);
     const bytes = room.subarray(0, read);
     hash.update(bytes);
     total += read;
@@ -104,18 +104,18 @@ async function commonBytes(
 ): Promise<number> {
   if (present.size === 0 || present.size > size) return 0;
   const theirs = present.hash ?? (await hashInGuest(client, to.text, present.size));
-  return theirs !== undefined && theirs === locally(() => hashOf(local, present.size)) ? present.size : 0;
+  return theirs !== undefined && theirs === hashOf(local, present.size) ? present.size : 0;
 }
 
 /** @returns its checksum */
 async function pushFile(pushing: Pushing, local: Buffer, to: GuestPath, present: Present | undefined): Promise<string> {
   const { client, progress, restart, tally } = pushing;
-  const descriptor = locally(() => openSync(local, "r"));
+  const descriptor = openSync(local, "r");
   try {
     const size = sizeOf(descriptor) ?? 0;
     const resumed = restart || present === undefined ? 0 : await commonBytes(client, local, size, to, present);
     const hash = createHash("sha256");
-    locally(() => hashInto(hash, descriptor, resumed));
+    hashInto(hash, descriptor, resumed);
     if (resumed > 0 && resumed === size) {
       tally.unchanged++;
       return hash.digest("hex");
@@ -189,7 +189,7 @@ async function makeTree(client: Client, root: string, directories: readonly Buff
 async function pushTree(context: Context, pushing: Pushing, local: string, remote: string): Promise<void> {
   const { client, interrupted } = context;
   const root = Buffer.from(local);
-  const { directories, files, others } = locally(() => walk(root));
+  const { directories, files, others } = walk(root);
   await makeTree(client, remote, directories, files);
   const tree = await listTree(client, remote);
   const present = new Map<string, GuestFileState>(tree?.files.map((file) => [file.name.toString("latin1"), file]));
@@ -234,7 +234,7 @@ export const push = {
     const pushing: Pushing = { client, interrupted, progress, verify, restart, tally };
     progress.begin(local, 0, undefined);
     try {
-      if (local !== "-" && statOf(Buffer.from(`${local}/.`))?.isDirectory()) {
+      if (local !== "-" && isDirectory(local)) {
         await pushTree(context, pushing, local, remote);
       } else tally.sha256 = await pushOne(context, pushing, local, remote);
     } finally {
