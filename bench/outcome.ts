@@ -26,6 +26,15 @@ export const medianOf = ({ samples }: Pick<Row, "samples">, name: SubjectName): 
   return values === undefined || values.length === 0 ? undefined : median(values);
 };
 
+export const isPeer = (name: SubjectName): boolean => name === "qemu-ga" || name === "qemu-ga 10";
+
+/** The figure of `qemu-ga`: of the one that is installed, else of the one of series 10. */
+export const peerMedian = (row: Row): number | undefined => medianOf(row, "qemu-ga") ?? medianOf(row, "qemu-ga 10");
+
+/** How many times better `ours` is. */
+export const advantageOf = ({ better }: Figure, ours: number, theirs: number): number =>
+  better === "lower" ? theirs / ours : ours / theirs;
+
 export function outcomeOf(row: Row): Outcome {
   const ours = medianOf(row, "inguest");
   const reference = medianOf(row, row.reference);
@@ -37,7 +46,7 @@ export function outcomeOf(row: Row): Outcome {
     ours,
     reference,
     ratio,
-    advantage: ratio === undefined ? undefined : row.better === "lower" ? 1 / ratio : ratio,
+    advantage: ours === undefined || reference === undefined ? undefined : advantageOf(row, ours, reference),
     met: row.target === undefined || judged === undefined ? undefined : isGood(row.target.bound, judged),
   };
 }

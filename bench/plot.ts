@@ -1,5 +1,5 @@
 /** One plot: how many times better than qemu-ga, on a logarithmic scale. */
-import { outcomeOf, type Row } from "./outcome.ts";
+import { advantageOf, isPeer, medianOf, peerMedian, type Row } from "./outcome.ts";
 import { figureText } from "./report.ts";
 
 const WIDTH = 860;
@@ -20,13 +20,16 @@ interface Bar {
   readonly target: number | undefined;
 }
 
+/** What has a target is drawn, except for counts and figures that are ratios themselves. */
 const barsOf = (rows: readonly Row[]): Bar[] =>
   rows.flatMap((row) => {
-    const { advantage } = outcomeOf(row);
-    if (advantage === undefined || !row.reference.startsWith("qemu-ga") || !(advantage > 0)) return [];
-    const bound = row.target?.of === "ratio" ? row.target.bound : undefined;
-    const target = bound === undefined ? undefined : row.better === "lower" ? 1 / bound : bound;
-    return [{ label: row.name, advantage: Math.min(advantage, 1e6), target }];
+    const ours = medianOf(row, "inguest");
+    const theirs = peerMedian(row);
+    if (row.target === undefined || row.unit === "×" || row.unit === "") return [];
+    if (ours === undefined || theirs === undefined || !(ours > 0 && theirs > 0)) return [];
+    const isRatio = row.target.of === "ratio" && isPeer(row.reference);
+    const target = isRatio ? advantageOf(row, row.target.bound, 1) : undefined;
+    return [{ label: row.name, advantage: advantageOf(row, ours, theirs), target }];
   });
 
 /** The powers of ten with 2 and 5 between that the scale has marks at. */

@@ -1,8 +1,7 @@
 /** Tables for the terminal and for the page. */
 import type { Ceiling } from "./ceiling.ts";
 import type { Timing } from "./in-process.ts";
-import type { SubjectName } from "./lab.ts";
-import { medianOf, outcomeOf, type Row } from "./outcome.ts";
+import { isPeer, medianOf, outcomeOf, type Row } from "./outcome.ts";
 
 /** Three digits that matter. */
 export function figureText(value: number | undefined): string {
@@ -34,12 +33,10 @@ const peerFigure = (row: Row): string => {
   return ten === undefined ? "–" : `${withUnit(ten, row.unit)} ¹`;
 };
 
-const PEERS: readonly SubjectName[] = ["qemu-ga", "qemu-ga 10"];
-
 function ratioText(row: Row): string {
   const { ratio, reference } = outcomeOf(row);
   if (ratio === undefined) return "";
-  const beside = PEERS.includes(row.reference) ? "" : ` of ${withUnit(reference, row.unit)}`;
+  const beside = isPeer(row.reference) ? "" : ` of ${withUnit(reference, row.unit)}`;
   return `${figureText(ratio)} ×${beside}`;
 }
 

@@ -8,6 +8,8 @@ const SUBCOMMANDS: Readonly<Record<string, (guest: Guest, args: readonly string[
   install: async (guest, args) => (await import("./cli/install.ts")).install(guest, args),
   uninstall: async (guest, args) => (await import("./cli/install.ts")).uninstall(guest, args),
   doctor: async (guest, args) => (await import("./cli/doctor.ts")).doctor(guest, args),
+  completion: async (guest, args) => (await import("./cli/completion/completion.ts")).completion(guest, args),
+  man: async (guest, args) => (await import("./cli/man.ts")).man(guest, args),
 };
 
 /**

@@ -32,7 +32,7 @@ function peakOf(client: Client, pid: number, idle: Memory, request: Buffer): Pea
 const RESIDENT = { name: "idle: resident memory", unit: "MB", better: "lower" } as const;
 
 const idleBesideBun: Experiment = {
-  figures: { resident: { ...RESIDENT, name: "idle: resident, to an empty Bun executable", target: ratio(1.1) } },
+  figures: { resident: { ...RESIDENT, name: "idle: resident, beside an empty Bun executable", target: ratio(1.1) } },
   subjects: ["waiting", "inguest", "qemu-ga"],
   rounds: 3,
   async sample(subject, lab) {

@@ -52,7 +52,7 @@ export const START: readonly Experiment[] = [
   {
     figures: {
       time: {
-        name: "start to first answer, to an empty Bun executable's run",
+        name: "start to first answer, beside an empty Bun executable's run",
         unit: "ms",
         better: "lower",
         target: ratio(1.3),

@@ -4,7 +4,7 @@ import { dirname } from "node:path";
 import { type Listener, type Port, type PortEvents, type Ports, SystemError } from "../../src/guest.ts";
 import { exists } from "./files.ts";
 import { check, cstring, EAGAIN, ECONNRESET, EINTR, EPIPE, errno, libc, systemError } from "./libc.ts";
-import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, rewatchFd, unwatchFd, watchFd } from "./loop.ts";
+import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, loop, rewatchFd, unwatchFd, watchFd } from "./loop.ts";
 import { makeRaw } from "./tty.ts";
 
 const O_RDWR = 0o2;
@@ -44,6 +44,17 @@ interface Nature {
   readonly shortReadDrains: boolean;
 }
 
+/** @returns false for a file, which is always ready and cannot be waited for (EPERM, epoll_ctl(2)). @throws SystemError */
+function tryWatch(fd: number, events: number, ready: (mask: number) => void): boolean {
+  try {
+    watchFd(fd, events, ready);
+    return true;
+  } catch (error) {
+    if (error instanceof SystemError && error.code === "EPERM") return false;
+    throw error;
+  }
+}
+
 function descriptorPort(input: number, output: number, nature: Nature): Port {
   let events: PortEvents | undefined;
   let waitingForRoom = false;
@@ -72,8 +83,8 @@ function descriptorPort(input: number, output: number, nature: Nature): Port {
     },
     watch(wanted) {
       events = wanted;
-      watchFd(input, interest, ready);
-      if (output !== input) watchFd(output, 0, ready);
+      if (!tryWatch(input, interest, ready)) loop.soon(() => ready(EPOLLIN));
+      if (output !== input) tryWatch(output, 0, ready);
     },
     read(into) {
       const count = Number(libc.read(input, into, into.byteLength));

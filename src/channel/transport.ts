@@ -44,4 +44,5 @@ export const TRANSPORTS: Readonly<Record<Method, (ports: Ports, path: string | u
     const { cid, port } = vsockAddress(required(path));
     return { kind: "listener", listen: () => ports.listenVsock(cid, port) };
   },
+  stdio: (ports, path = "standard input") => ({ kind: "line", path, open: () => ports.stdio() }),
 };

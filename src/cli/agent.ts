@@ -30,19 +30,20 @@ const surroundings = ({ paths, ports }: Guest): Surroundings => ({
 
 const serviceActions = (services: Guest["services"]): string => Object.keys(services?.actions ?? {}).join(", ");
 
-function helpText({ paths, ports, services }: Guest): string {
-  return `Usage: inguest [-m METHOD -p PATH] [OPTION...]
-       inguest ctl --socket PATH COMMAND [KEY=VALUE...]
-       inguest install | uninstall | doctor
-Answers the host of this virtual machine as the QEMU guest agent ${QGA_VERSION} does.
-
-${describeOptions(optionsFor(services !== undefined), {
+/** What stands for `{name}` in the texts of the options. */
+export const optionFacts = ({ paths, ports, services }: Guest): Readonly<Record<string, unknown>> => ({
   ...paths,
   ...ports.defaults,
   settingsFiles: (paths.settingsFiles ?? ["none on this system"]).join(", "),
   serviceActions: serviceActions(services),
-})}`;
-}
+});
+
+const helpText = (guest: Guest): string => `Usage: inguest [-m METHOD -p PATH] [OPTION...]
+       inguest ctl --socket PATH VERB [OPERAND...]
+       inguest install | uninstall | doctor | completion | man
+Answers the host of this virtual machine as the QEMU guest agent ${QGA_VERSION} does.
+
+${describeOptions(optionsFor(guest.services !== undefined), optionFacts(guest))}`;
 
 /** Answers to everything that is not to run. */
 const ANSWERS: Readonly<Record<Exclude<Invocation["kind"], "run" | "dump" | "service">, (guest: Guest) => string>> = {

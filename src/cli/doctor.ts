@@ -90,7 +90,7 @@ async function perform(guest: Guest, { has, value }: Given<DoctorOption>): Promi
   return findings.some(({ verdict }) => verdict === "fail") ? EXIT.failure : EXIT.success;
 }
 
-const DOCTOR: SystemCommand<DoctorOption> = {
+export const DOCTOR: SystemCommand<DoctorOption> = {
   name: "doctor",
   about: `Usage: inguest doctor [OPTION...]
 Checks in this guest all that an answer to its host needs, and tells what to do where

@@ -123,7 +123,7 @@ async function performUninstall(guest: Guest, { has, value }: Given<UninstallOpt
   return EXIT.success;
 }
 
-const INSTALL: SystemCommand<InstallOption> = {
+export const INSTALL: SystemCommand<InstallOption> = {
   name: "install",
   about: `Usage: inguest install [OPTION...]
 Makes the agent a service of this system: copies it to its place, adds the unit and
@@ -133,7 +133,7 @@ default settings, and starts it. Done again, it only changes what is different.
   perform: performInstall,
 };
 
-const UNINSTALL: SystemCommand<UninstallOption> = {
+export const UNINSTALL: SystemCommand<UninstallOption> = {
   name: "uninstall",
   about: `Usage: inguest uninstall [OPTION...]
 Takes back all that 'inguest install' did. Settings that were changed since stay.

@@ -1,15 +1,32 @@
 /** Standard output of the subcommands. */
-import { writeFileSync } from "node:fs";
+import { writeSync } from "node:fs";
 
 const STANDARD_OUTPUT = 1;
+const RETRY_MS = 2;
 
-const isBrokenPipe = (error: unknown): boolean => error instanceof Error && "code" in error && error.code === "EPIPE";
+const codeOf = (error: unknown): unknown => (error instanceof Error && "code" in error ? error.code : undefined);
 
-/** Writes all of it before it comes back. Nobody needs to read it: `inguest --help | head` is no failure. */
+/**
+ * Writes all of it before it comes back, waiting for a pipe that is full.
+ * @param position where in the file; left out for a pipe or a terminal
+ */
+export function writeFully(descriptor: number, bytes: Uint8Array, position?: number): void {
+  for (let at = 0; at < bytes.byteLength; ) {
+    try {
+      at += writeSync(descriptor, bytes, at, bytes.byteLength - at, position === undefined ? null : position + at);
+    } catch (error) {
+      // Somebody else may have made the pipe a non-blocking one.
+      if (codeOf(error) !== "EAGAIN") throw error;
+      Bun.sleepSync(RETRY_MS);
+    }
+  }
+}
+
+/** Writes all of it. Nobody needs to read it: `inguest --help | head` is no failure. */
 export function print(text: string): void {
   try {
-    writeFileSync(STANDARD_OUTPUT, text);
+    writeFully(STANDARD_OUTPUT, Buffer.from(text));
   } catch (error) {
-    if (!isBrokenPipe(error)) throw error;
+    if (codeOf(error) !== "EPIPE") throw error;
   }
 }

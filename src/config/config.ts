@@ -161,6 +161,7 @@ export function resolveConfig(given: readonly Given[], { paths, ports, activated
     const usual: Partial<Record<Method, string>> = {
       "virtio-serial": portPathOf(spoken, ports.virtioSerial),
       "isa-serial": ports.isaSerial,
+      stdio: "-",
     };
     const found = last(OPTIONS.path, channel) ?? usual[way];
     if (found !== undefined) return found;

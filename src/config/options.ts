@@ -13,7 +13,7 @@ export interface Option<Value = unknown> extends DescribedOption {
   readonly dump?: (config: Config) => string | boolean | undefined;
 }
 
-export const METHODS = ["virtio-serial", "isa-serial", "unix-listen", "vsock-listen"] as const;
+export const METHODS = ["virtio-serial", "isa-serial", "unix-listen", "vsock-listen", "stdio"] as const;
 export const DIALECTS = ["qga", "bclinux", "ovirt", "eayun"] as const;
 export type DialectName = (typeof DIALECTS)[number];
 export const LOG_FORMATS = ["text", "json", "journal"] as const;
@@ -81,7 +81,7 @@ export const OPTIONS = {
     argument: "required",
     placeholder: "METHOD",
     value: oneOf(METHODS),
-    help: "how the host reaches the agent: virtio-serial (the default), isa-serial, unix-listen or vsock-listen",
+    help: "how the host reaches the agent: virtio-serial (the default), isa-serial, unix-listen, vsock-listen or stdio",
     dump: (config) => config.method,
   },
   path: {

@@ -217,17 +217,38 @@ describe("against what does not answer", () => {
 
 describe("a wrong command line", () => {
   test.each<[args: string[], line: string]>([
-    [[], "option --socket is needed"],
-    [["guest-ping"], "option --socket is needed"],
-    [["--socket", "x"], "a command is needed, guest-info lists them"],
-    [["--socket", "x", "guest-ping", "foo"], "'foo' is not KEY=VALUE"],
+    [[], "a verb or a command is needed"],
+    [["guest-ping"], "one of --socket, --libvirt, --vsock, --serial is needed"],
+    [["--socket", "x", "--libvirt", "y", "ping"], "only one of --socket, --libvirt, --vsock, --serial can be given"],
+    [["--socket", "x"], "a verb or a command is needed"],
+    [["--socket", "x", "ping", "now"], "ping takes no operand"],
+    [["--socket", "x", "pull"], "pull takes REMOTE [LOCAL]"],
+    [["--socket", "x", "freeze", "--runs"], "unrecognized option '--runs'"],
+    [["--vsock", "3", "ping"], "option --vsock: '3' is not CID:PORT"],
+    [["--vsock", "3:99999999999", "ping"], "option --vsock: '3:99999999999' is not CID:PORT"],
     [["--socket", "x", "--timeout=soon", "guest-ping"], "option --timeout: 'soon' is not a number of seconds"],
+    [["guest-ping", "--timeout=soon", "-s", "x"], "option --timeout: 'soon' is not a number of seconds"],
     [["--nope"], "unrecognized option '--nope'"],
     [["-s"], "option requires an argument -- 's'"],
   ])("%j", async (args, line) => {
     expect(await run([...inguestCommand, "ctl", ...args])).toEqual(
       failure(2, `${line}; inguest ctl --help tells more`),
     );
+  });
+
+  test("words that are no arguments", async () => {
+    const socket = join(folder, "words.sock");
+    const agent = await startAgent(inguestCommand, { socketPath: socket, stateDir: join(folder, "words") });
+    const result = await ctl(socket, "guest-ping", "foo");
+    await agent.stop();
+    expect(result).toEqual(failure(2, "'foo' is not KEY=VALUE; inguest ctl --help tells more"));
+  });
+
+  test("--help of a verb", async () => {
+    const { exitCode, stdout } = await run([...inguestCommand, "ctl", "pull", "--help"]);
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain("pull REMOTE [LOCAL]");
+    expect(stdout).toContain("--no-verify");
   });
 
   test("--help", async () => {

@@ -146,7 +146,7 @@ describe("what is wrong is named in one line", () => {
   test.each<[args: string[], world: World, message: string]>([
     [["-x"], {}, "invalid option -- 'x'; --help lists the options"],
     [["-c", "/c"], {}, "/c: No such file or directory"],
-    [["-m", "foo"], {}, "option -m: 'foo' is not one of virtio-serial, isa-serial, unix-listen, vsock-listen"],
+    [["-m", "foo"], {}, "option -m: 'foo' is not one of virtio-serial, isa-serial, unix-listen, vsock-listen, stdio"],
     [["-m", "unix-listen"], {}, "method unix-listen needs a path: option -p, or the key path in [general]"],
     [["--dial=x"], {}, "option --dial: 'x' is not one of qga, bclinux, ovirt, eayun"],
     [["--fsfreeze-timeout=x"], {}, "option --fsfreeze-timeout: 'x' is not a number of seconds"],

@@ -8,8 +8,8 @@
 import { readFileSync } from "node:fs";
 import { constants } from "node:os";
 import { AgentError, type Client } from "../client.ts";
+import { writeFully } from "../print.ts";
 import { type Handle, openFile, readToEnd } from "./guest-files.ts";
-import { writeFully } from "./local.ts";
 import { createPatience, type Ended, type GuestProgram, programStatus, runScript, startProgram } from "./programs.ts";
 import { type Context, EXIT, TaskError, type Verb } from "./verb.ts";
 

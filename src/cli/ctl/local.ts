@@ -11,7 +11,6 @@ import {
   readSync,
   type Stats,
   statSync,
-  writeSync,
 } from "node:fs";
 import { TaskError } from "./verb.ts";
 
@@ -35,22 +34,6 @@ export const statOf = (path: Buffer): Stats | undefined => lstatSync(path, { thr
 
 /** Whether a path leads to a directory. */
 export const isDirectory = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
-
-const RETRY_MS = 2;
-
-const isAgain = (error: unknown): boolean => error instanceof Error && "code" in error && error.code === "EAGAIN";
-
-/** Writes all of it, waiting for a pipe that is full. @param position where in the file; left out for a pipe */
-export function writeFully(descriptor: number, bytes: Uint8Array, position?: number): void {
-  for (let at = 0; at < bytes.byteLength; ) {
-    try {
-      at += writeSync(descriptor, bytes, at, bytes.byteLength - at, position === undefined ? null : position + at);
-    } catch (error) {
-      if (!isAgain(error)) throw error;
-      Bun.sleepSync(RETRY_MS);
-    }
-  }
-}
 
 /** Adds the bytes of a file from its beginning, as many as `count` at most. */
 export function hashInto(hash: Hash, descriptor: number, count: number): void {

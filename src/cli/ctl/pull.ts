@@ -1,6 +1,7 @@
 /** `inguest ctl pull`: files and directories of the guest, to the host. */
 import { createHash } from "node:crypto";
 import { closeSync, openSync, renameSync, rmSync } from "node:fs";
+import { writeFully } from "../print.ts";
 import { checkInterrupted, readToEnd, seekFile, sizeOfFile, withFile } from "./guest-files.ts";
 import {
   baseName,
@@ -12,7 +13,6 @@ import {
   openForWriting,
   partialPath,
   statOf,
-  writeFully,
 } from "./local.ts";
 import { type GuestFileState, type GuestTree, hashInGuest, listTree } from "./manifest.ts";
 import { createNames, type GuestPath } from "./names.ts";
