@@ -66,7 +66,7 @@ async function ours(): Promise<Subject> {
   if (given === undefined) await mustRun([process.execPath, "run", "build.ts", "--target", "linux-x64"], { cwd: ROOT });
   const path = resolve(given ?? join(ROOT, "dist/inguest-linux-x64"));
   const banner = await mustRun([path, "--version"]);
-  return { name: "inguest", command: [path], version: banner.trim().split("\n").at(-1) ?? "" };
+  return { name: "inguest", command: [path], version: banner.trim().split("\ninguest ").at(-1) ?? "" };
 }
 
 /** A program of so much code, built as `build.ts` builds ours. */

@@ -42,9 +42,14 @@ const given = <O extends OptionForm>(found: readonly FoundOption<O>[]): Given<O>
 
 /** Lets the guest's loop serve children until the work is done. */
 function inLoop<T>({ loop }: Guest, work: () => Promise<T>): Promise<T> {
-  const done = work().finally(() => loop.stop());
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  // Not before the loop runs: it sleeps without a look at promises that are settled already.
+  loop.soon(() => {
+    work().then(resolve, reject);
+    promise.then(loop.stop, loop.stop);
+  });
   loop.run();
-  return done;
+  return promise;
 }
 
 function explain(error: unknown): { readonly exitCode: number; readonly text: string } {

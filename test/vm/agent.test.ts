@@ -6,7 +6,7 @@ import { describeWith } from "../lab/apt.ts";
 import { obtainPeer } from "../lab/peer.ts";
 import { waitFor } from "../lab/process.ts";
 import { connect, isObject, type Json, type QgaClient } from "../lab/qga-client.ts";
-import { agentInGuest, agentPath, compiledAgent, quietEnvironment } from "./agent.ts";
+import { agentInGuest, agentPath, compiledAgent } from "./agent.ts";
 import { peerFiles, peerInGuest, shellQuote } from "./image.ts";
 import { agentPort, startVm, type Vm, vmAvailability } from "./vm.ts";
 
@@ -198,16 +198,7 @@ describeWith("the agent in a VM", ready, () => {
 
   test("an idle agent never wakes: with a host, without one, and without a port", async () => {
     const path = `/dev/virtio-ports/${latePort}`;
-    const late = await startAnother("late", [
-      "env",
-      ...Object.entries(quietEnvironment).map((each) => each.join("=")),
-      agentPath,
-      "-p",
-      path,
-      "-t",
-      "/run/late",
-      "--retry-path",
-    ]);
+    const late = await startAnother("late", [agentPath, "-p", path, "-t", "/run/late", "--retry-path"]);
     const peerPath = `/dev/virtio-ports/${peerPort}`;
     const peerOptions = ["-m", "virtio-serial", "-p", peerPath, "-t", "/run/peer", "-f", "/run/peer.pid"];
     const peer = await startAnother("peer", [...peerInGuest.command, ...peerOptions]);

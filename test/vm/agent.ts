@@ -10,9 +10,6 @@ const root = join(import.meta.dir, "../..");
 /** Where the agent is in the guest. */
 export const agentPath = "/usr/bin/inguest";
 
-/** Without it, a thread of the allocator wakes every thirty seconds for ever. */
-export const quietEnvironment = { MIMALLOC_PURGE_DELAY: "0" };
-
 /** Path of the executable for this machine's Linux: `$INGUEST_EXECUTABLE`, else that of `npm run build`, built if missing. */
 export async function compiledAgent(): Promise<string> {
   const given = process.env.INGUEST_EXECUTABLE;
@@ -28,10 +25,9 @@ export async function compiledAgent(): Promise<string> {
 /** Options for a guest in which the agent runs, with more words for its command line. */
 export async function agentInGuest(
   ...options: readonly string[]
-): Promise<Required<Pick<VmOptions, "executables" | "agentCommand" | "agentEnv">>> {
+): Promise<Required<Pick<VmOptions, "executables" | "agentCommand">>> {
   return {
     executables: [{ from: await compiledAgent(), to: agentPath }],
     agentCommand: [agentPath, "-p", `/dev/virtio-ports/${agentPort}`, "-t", "/run", ...options],
-    agentEnv: quietEnvironment,
   };
 }

@@ -61,7 +61,6 @@ export interface GuestLayer {
   ports?: readonly string[];
   /** The words of the agent's command line. No agent is started without it. */
   agentCommand?: readonly string[];
-  agentEnv?: Record<string, string>;
   /** Start the agent again whenever it ends. */
   respawnAgent?: boolean;
 }
@@ -237,16 +236,15 @@ export async function buildInitramfs(out: string, image: BaseImage, layer: Guest
     { to: "/etc/hostname", content: `${layer.hostname ?? "lab-guest"}\n`, mode: 0o644 },
     { to: "/lab/mounts", content: mounts.join(""), mode: 0o644 },
     { to: "/lab/ports", content: `${(layer.ports ?? []).join(" ")}\n`, mode: 0o644 },
-    ...(layer.agentCommand === undefined ? [] : [agentScript(layer.agentCommand, layer.agentEnv ?? {})]),
+    ...(layer.agentCommand === undefined ? [] : [agentScript(layer.agentCommand)]),
     ...(layer.respawnAgent === true ? [{ to: "/lab/respawn", content: "" }] : []),
     ...(layer.files ?? []),
   ];
   await writeArchive(out, [image.base], await Promise.all(files.map(entryOf)));
 }
 
-function agentScript(command: readonly string[], env: Record<string, string>): GuestFile {
-  const exports = Object.entries(env).map(([name, value]) => `export ${name}=${shellQuote(value)}\n`);
-  return { to: "/lab/agent", content: `#!/bin/sh\n${exports.join("")}exec ${command.map(shellQuote).join(" ")}\n` };
+function agentScript(command: readonly string[]): GuestFile {
+  return { to: "/lab/agent", content: `#!/bin/sh\nexec ${command.map(shellQuote).join(" ")}\n` };
 }
 
 /** Quotes a word for sh. */

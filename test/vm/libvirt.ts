@@ -178,7 +178,6 @@ export type DomainOptions = Pick<
   | "cpus"
   | "maxCpus"
   | "agentCommand"
-  | "agentEnv"
   | "respawnAgent"
   | "hostname"
   | "kernelArgs"

@@ -57,7 +57,6 @@ export interface VmOptions {
   serialPorts?: readonly string[];
   /** The agent's command line. It is started when all ports are there, with its output in the guest's agent log. */
   agentCommand?: readonly string[];
-  agentEnv?: Record<string, string>;
   /** Start the agent again when it ends. */
   respawnAgent?: boolean;
   hostname?: string;
