@@ -81,18 +81,20 @@ export function readRecord(root: string): InstallRecord | undefined {
   throw new SystemError("read", "EINVAL", "this is not a record of an installation", path);
 }
 
+/** What tells one artefact from another. */
+const keyOf = ({ kind, path, line }: RecordedArtefact): string => [kind, path, line].join(" ");
+
 /** Adds what a further installation does to what earlier ones did. */
 export function mergeRecords(earlier: InstallRecord | undefined, now: InstallRecord): InstallRecord {
   if (earlier === undefined) return now;
-  const again = new Set(now.artefacts.map(({ kind, path, line }) => `${kind} ${path} ${line}`));
-  // Settings that were there belong to the installation that wrote them.
-  const kept = earlier.artefacts.filter(
-    ({ kind, path, line, settings }) => settings !== undefined || !again.has(`${kind} ${path} ${line}`),
-  );
-  const keptPaths = new Set(kept.map(({ kind, path, line }) => `${kind} ${path} ${line}`));
+  const artefacts = new Map(earlier.artefacts.map((artefact) => [keyOf(artefact), artefact]));
+  for (const artefact of now.artefacts) {
+    // Settings belong to the installation that wrote them.
+    if (artefacts.get(keyOf(artefact))?.settings === undefined) artefacts.set(keyOf(artefact), artefact);
+  }
   return {
     manager: now.manager,
-    artefacts: [...kept, ...now.artefacts.filter(({ kind, path, line }) => !keptPaths.has(`${kind} ${path} ${line}`))],
+    artefacts: [...artefacts.values()],
     directories: [...new Set([...earlier.directories, ...now.directories])],
     stopped: [...new Set([...earlier.stopped, ...now.stopped])],
   };
