@@ -128,7 +128,12 @@ function writeChecksums(): void {
   const lines = Object.entries(TARGETS)
     .map(([name, target]) => fileName(name, target))
     .filter((file) => existsSync(`${DIST}/${file}`))
-    .map((file) => `${createHash("sha256").update(readFileSync(`${DIST}/${file}`)).digest("hex")}  ${file}\n`);
+    .map(
+      (file) =>
+        `${createHash("sha256")
+          .update(readFileSync(`${DIST}/${file}`))
+          .digest("hex")}  ${file}\n`,
+    );
   writeFileSync(`${DIST}/SHA256SUMS`, lines.join(""));
 }
 

@@ -1,5 +1,5 @@
 /** The memory of the agent itself. */
-import { type Pointer } from "bun:ffi";
+import type { Pointer } from "bun:ffi";
 import { readText } from "./files.ts";
 import { libc } from "./libc.ts";
 

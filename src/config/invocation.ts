@@ -44,7 +44,10 @@ function readFile(files: Pick<Files, "readText" | "exists">, path: string, requi
 const NOT_IN_SETTINGS: readonly Option[] = [OPTIONS.daemonize, OPTIONS.pidfile];
 
 /** The settings of qemu-ga's packages. @throws ConfigError */
-function readPeerSettings(files: Pick<Files, "readText" | "exists">, paths: DefaultPaths): ReturnType<typeof readOptions> {
+function readPeerSettings(
+  files: Pick<Files, "readText" | "exists">,
+  paths: DefaultPaths,
+): ReturnType<typeof readOptions> {
   return (paths.settingsFiles ?? []).flatMap((path) =>
     settingsAsWords(parseSettings(readFile(files, path, false)), paths.fsfreezeHook).flatMap(({ variable, words }) => {
       const { found, error } = parseCommandLine(words, ALL_OPTIONS);
