@@ -86,6 +86,8 @@ const WHEN_NEEDED = {
   posix_spawnattr_setsigdefault: { args: ["ptr", "ptr"], returns: "int" },
   posix_spawnattr_setpgroup: { args: ["ptr", "int"], returns: "int" },
   posix_spawnattr_destroy: { args: ["ptr"], returns: "int" },
+  getrlimit: { args: ["int", "ptr"], returns: "int" },
+  setrlimit: { args: ["int", "ptr"], returns: "int" },
   waitpid: { args: ["int", "ptr", "int"], returns: "int" },
   kill: { args: ["int", "int"], returns: "int" },
   syscall: { args: ["i64", "i64", "i64", "i64", "i64"], returns: FFIType.i64_fast },

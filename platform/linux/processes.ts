@@ -21,6 +21,9 @@ const POSIX_SPAWN_SETPGROUP = 0x02;
 const POSIX_SPAWN_SETSIGDEF = 0x04;
 const POSIX_SPAWN_SETSIGMASK = 0x08;
 
+const RLIMIT_NOFILE = 7;
+const USUAL_FILES = 1024n;
+
 /** Larger than posix_spawnattr_t and posix_spawn_file_actions_t of glibc (336, 80) and musl. */
 const OPAQUE = 512;
 /** sigset_t of both libraries. */
@@ -42,6 +45,8 @@ const REAP_INTERVAL = 20;
 
 const attributes = Buffer.alloc(OPAQUE);
 const actions = Buffer.alloc(OPAQUE);
+/** struct rlimit: soft, hard. */
+const ownLimit = new BigUint64Array(2);
 const pidOut = new Int32Array(1);
 const statusOut = new Int32Array(1);
 const pipeOut = new Int32Array(2);
@@ -110,6 +115,22 @@ function spawnFirst(argv: readonly string[], env: readonly string[] | undefined)
     if (code !== ENOENT && code !== ENOTDIR && code !== EACCES) break;
   }
   throw systemError("posix_spawn", failure, program);
+}
+
+/**
+ * Bun has raised the limit of open files for itself (getrlimit(2)). Children get the usual one: there are programs that
+ * close every descriptor they might have, and select(2) knows none beyond it.
+ */
+function withUsualLimit<T>(spawning: () => T): T {
+  libc.getrlimit(RLIMIT_NOFILE, ownLimit);
+  const [current = 0n, maximum = 0n] = ownLimit;
+  if (current <= USUAL_FILES) return spawning();
+  libc.setrlimit(RLIMIT_NOFILE, BigUint64Array.of(USUAL_FILES, maximum));
+  try {
+    return spawning();
+  } finally {
+    libc.setrlimit(RLIMIT_NOFILE, BigUint64Array.of(current, maximum));
+  }
 }
 
 function exitStatus(status: number): ExitStatus {
@@ -218,7 +239,7 @@ function spawn(request: SpawnRequest, events: SpawnEvents): number {
     libc.posix_spawn_file_actions_adddup2(actions, pipes.stdin?.theirs ?? nullDevice(), 0);
     libc.posix_spawn_file_actions_adddup2(actions, stdout, 1);
     libc.posix_spawn_file_actions_adddup2(actions, stderr, 2);
-    pid = spawnFirst(request.argv, request.env);
+    pid = withUsualLimit(() => spawnFirst(request.argv, request.env));
   } catch (error) {
     for (const { ours } of opened) libc.close(ours);
     throw error;
