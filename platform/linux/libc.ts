@@ -39,6 +39,7 @@ const AT_START = {
   mprotect: { args: ["ptr", "usize", "int"], returns: "int" },
   clock_gettime: { args: ["int", "ptr"], returns: "int" },
   access: { args: ["ptr", "int"], returns: "int" },
+  unlink: { args: ["ptr"], returns: "int" },
 } as const satisfies Record<string, FFIFunction>;
 
 const WHEN_NEEDED = {
@@ -63,7 +64,6 @@ const WHEN_NEEDED = {
   tcsetattr: { args: ["int", "int", "ptr"], returns: "int" },
   tcflush: { args: ["int", "int"], returns: "int" },
   cfsetspeed: { args: ["ptr", "u32"], returns: "int" },
-  unlink: { args: ["ptr"], returns: "int" },
   rename: { args: ["ptr", "ptr"], returns: "int" },
   openat: { args: ["int", "ptr", "int", "int"], returns: "int" },
   mkdirat: { args: ["int", "ptr", "u32"], returns: "int" },
