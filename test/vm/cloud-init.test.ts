@@ -16,12 +16,22 @@ setDefaultTimeout(BOOT_MS + 60_000);
 
 const EXAMPLES = resolve(import.meta.dir, "../../packaging/cloud-init");
 const PACKAGES = ["cloud-init", "ifupdown", "isc-dhcp-client", "iproute2", "netbase"];
+/** Where and what cloud-init looks for; what it would do in a larger system, with its languages and keys, is left out. */
+const SETTINGS = {
+  "/etc/cloud/cloud.cfg.d/90-lab.cfg": [
+    "datasource_list: [NoCloud]",
+    "cloud_init_modules: [write-files, set_hostname, update_hostname]",
+    "cloud_config_modules: [runcmd]",
+    "cloud_final_modules: [scripts-user, final-message]",
+    "",
+  ].join("\n"),
+};
 const FILE = "inguest-linux-x64";
 /** The address at which the guest finds the test's web server. */
 const SERVER = "10.0.2.100";
 
 const packages = await ensurePackages([...debianDiskPackages, "xorriso", "socat"]);
-const ready = packages.available ? await vmAvailability(compiledAgent, () => debianDisk(PACKAGES)) : packages;
+const ready = packages.available ? await vmAvailability(compiledAgent, () => debianDisk(PACKAGES, SETTINGS)) : packages;
 
 describeWith("cloud-init", ready, () => {
   let folder: string;
@@ -47,7 +57,7 @@ describeWith("cloud-init", ready, () => {
   }
 
   async function boot(image: string, ...more: readonly string[]): Promise<Vm> {
-    const guest = await debianGuest(await debianDisk(PACKAGES));
+    const guest = await debianGuest(await debianDisk(PACKAGES, SETTINGS));
     const drive = `file=${image},id=drive-seed,if=none,format=raw,readonly=on`;
     return startVm({
       ...guest,

@@ -51,10 +51,14 @@ export async function debianRoot(packages: readonly string[]): Promise<string> {
 /**
  * The same as an ext4 filesystem for a VM, with the kernel's modules, the test's shell and no timers of apt. It has the
  * label `root` and no password for anybody.
- * @param packages more than `systemd-sysv`, `udev` and `kmod`
+ * @param packages more than `systemd-sysv`, `udev`, `kmod` and `dbus`
+ * @param files what else is in it, by path
  * @returns the file of the disk, which other tests use too: {@link debianGuest} does not write into it
  */
-export async function debianDisk(packages: readonly string[] = []): Promise<string> {
+export async function debianDisk(
+  packages: readonly string[] = [],
+  files: Readonly<Record<string, string>> = {},
+): Promise<string> {
   const root = await debianRoot(["systemd-sysv", "udev", "kmod", "dbus", ...packages]);
   const { vmlinuz, release } = await baseImage();
   const unit = "lab-shell.service";
@@ -63,29 +67,33 @@ export async function debianDisk(packages: readonly string[] = []): Promise<stri
       Bun.file(path).text(),
     ),
   );
-  const folder = await cachedFolder(`debian-disk-${digest(root, release, ...own)}`, async (draft) => {
-    const copy = join(draft, "root");
-    await mustRun(["cp", "-a", root, copy], { timeoutMs: LIMIT_MS });
-    const within = (...path: readonly string[]): string => join(copy, ...path);
-    await mustRun(["mkdir", "-p", within("lab/run"), within("etc/systemd/system/sysinit.target.wants")]);
-    await mustRun(["cp", "-a", join(dirname(vmlinuz), "lib/modules"), within("usr/lib")]);
-    await mustRun([
-      "install",
-      "-m755",
-      join(import.meta.dir, "guest/shell"),
-      join(FILES, "wait-for-ports"),
-      within("lab"),
-    ]);
-    await mustRun(["install", "-m644", join(FILES, unit), within("etc/systemd/system")]);
-    await mustRun(["ln", "-s", `../${unit}`, within("etc/systemd/system/sysinit.target.wants", unit)]);
-    for (const timer of ["apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer"]) {
-      await mustRun(["ln", "-sf", "/dev/null", within("etc/systemd/system", timer)]);
-    }
-    const disk = join(draft, "root.img");
-    await mustRun(["truncate", "-s", DISK, disk]);
-    await mustRun(["mkfs.ext4", "-q", "-F", "-L", "root", "-d", copy, disk], { timeoutMs: LIMIT_MS });
-    await mustRun(["rm", "-rf", copy]);
-  });
+  const folder = await cachedFolder(
+    `debian-disk-${digest(root, release, JSON.stringify(files), ...own)}`,
+    async (draft) => {
+      const copy = join(draft, "root");
+      await mustRun(["cp", "-a", root, copy], { timeoutMs: LIMIT_MS });
+      const within = (...path: readonly string[]): string => join(copy, ...path);
+      await mustRun(["mkdir", "-p", within("lab/run"), within("etc/systemd/system/sysinit.target.wants")]);
+      await mustRun(["cp", "-a", join(dirname(vmlinuz), "lib/modules"), within("usr/lib")]);
+      await mustRun([
+        "install",
+        "-m755",
+        join(import.meta.dir, "guest/shell"),
+        join(FILES, "wait-for-ports"),
+        within("lab"),
+      ]);
+      await mustRun(["install", "-m644", join(FILES, unit), within("etc/systemd/system")]);
+      await mustRun(["ln", "-s", `../${unit}`, within("etc/systemd/system/sysinit.target.wants", unit)]);
+      for (const timer of ["apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer"]) {
+        await mustRun(["ln", "-sf", "/dev/null", within("etc/systemd/system", timer)]);
+      }
+      for (const [path, content] of Object.entries(files)) await Bun.write(within(path), content);
+      const disk = join(draft, "root.img");
+      await mustRun(["truncate", "-s", DISK, disk]);
+      await mustRun(["mkfs.ext4", "-q", "-F", "-L", "root", "-d", copy, disk], { timeoutMs: LIMIT_MS });
+      await mustRun(["rm", "-rf", copy]);
+    },
+  );
   return join(folder, "root.img");
 }
 

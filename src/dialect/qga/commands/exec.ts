@@ -27,7 +27,9 @@ export const exec = command({
     "capture-output": optional(alternate("GuestExecCaptureOutput", { boolean, string: enumeration(CAPTURES) })),
   },
   returns: struct({ pid: int64 }),
-  run({ path, arg = [], env, "input-data": inputData, "capture-output": wanted = false }, { execs }) {
+  run({ path, arg = [], env, "input-data": inputData, "capture-output": wanted = false }, { execs, log }) {
+    // The path alone: arguments may be secrets.
+    log.account(`guest-exec called: "${path}"`);
     const input = inputData === undefined ? undefined : decodeInput(inputData);
     const capture = typeof wanted === "string" ? wanted : wanted ? "separated" : "none";
     try {

@@ -43,7 +43,8 @@ export const fileOpen = command({
   summary: "Opens a file and returns a handle for it; the mode is one of fopen(3), `r` when left out.",
   arguments: { path: string, mode: optional(string) },
   returns: int64,
-  run({ path, mode = "r" }, { files }) {
+  run({ path, mode = "r" }, { files, log }) {
+    log.account(`guest-file-open called, filepath: ${path}, mode: ${mode}`);
     const how = MODES.get(mode);
     if (how === undefined) throw new QgaError(`invalid file open mode '${mode}'`);
     return wording(`failed to open file '${path}' (mode: '${mode}')`, () => files.open(path, how));
