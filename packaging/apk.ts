@@ -129,15 +129,17 @@ export interface ApkPackage {
   readonly files: readonly { readonly from: string; readonly to: string; readonly mode: number }[];
   /** Scripts by what they are run for: `post-install`. */
   readonly scripts: Readonly<Record<string, string>>;
+  /** How hard to compress: 0 to 9. */
+  readonly level: number;
   /** Seconds since 1970. */
   readonly time: number;
 }
 
 /** The bytes of a package. */
 export function apk(wanted: ApkPackage): Buffer {
-  const { name, version, description, license, machine, depends, files, scripts, time } = wanted;
+  const { name, version, description, license, machine, depends, files, scripts, level, time } = wanted;
   const members = withDirectories(files);
-  const data = gzipSync(tar(members, { time, checksums: true, end: true }), { level: 9 });
+  const data = gzipSync(tar(members, { time, checksums: true, end: true }), { level });
   const size = members.reduce((total, member) => total + (member.kind === "file" ? member.bytes.byteLength : 0), 0);
   const facts: readonly (readonly [string, string | number])[] = [
     ["pkgname", name],
@@ -159,5 +161,5 @@ export function apk(wanted: ApkPackage): Buffer {
     ),
   ];
   // The two archives are read as one, so the first has no end.
-  return Buffer.concat([gzipSync(tar(control, { time, checksums: false, end: false }), { level: 9 }), data]);
+  return Buffer.concat([gzipSync(tar(control, { time, checksums: false, end: false }), { level }), data]);
 }

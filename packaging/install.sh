@@ -58,10 +58,9 @@ if [ -e "$loader" ]; then
   name=inguest-linux-$machine
 elif [ -n "$musl" ]; then
   name=inguest-linux-$machine-musl
-  for library in libstdc++.so.6 libgcc_s.so.1; do
-    [ -e "/usr/lib/$library" ] || [ -e "/lib/$library" ] ||
-      fail "$library is missing, which inguest needs: apk add libstdc++"
-  done
+  library=libstdc++.so.6
+  [ -e "/usr/lib/$library" ] || [ -e "/lib/$library" ] ||
+    fail "$library is missing, which inguest needs: apk add libstdc++"
 else
   fail "neither glibc nor musl is here, which inguest needs ($loader, /lib/ld-musl-*.so.1)"
 fi

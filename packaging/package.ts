@@ -1,7 +1,7 @@
 /**
  * Makes the packages of a release from what `npm run build` has put into dist/: deb, rpm, apk and tarballs with an SBOM,
  * install.sh and SHA256SUMS, in dist/release/ or where `--out` says. `--target NAME` packs one target, `--format NAME`
- * makes one kind of package.
+ * makes one kind of package, `--quick` compresses them lightly, for tests.
  *
  * It needs dpkg-deb, rpmbuild, tar and xz: Debian's packages dpkg, rpm, tar and xz-utils.
  */
@@ -51,6 +51,8 @@ interface Workshop {
   /** A directory that is empty, and removed afterwards. */
   readonly scratch: string;
   readonly out: string;
+  /** How hard to compress: 0 to 9. */
+  readonly level: number;
   /** Seconds since 1970, of everything in the packages: the same source makes the same package. */
   readonly time: number;
 }
@@ -97,7 +99,7 @@ function debControl(machine: string, files: readonly PackagedFile[]): string {
   return `${fields.map(([name, value]) => `${name}: ${value}\n`).join("")} ${description}.\n`;
 }
 
-function makeDeb(machine: string, executable: string, { scratch, out, time }: Workshop): string {
+function makeDeb(machine: string, executable: string, { scratch, out, level, time }: Workshop): string {
   const tree = join(scratch, "deb");
   const files = filesWithSystemd(executable);
   stage(files, tree);
@@ -111,11 +113,14 @@ function makeDeb(machine: string, executable: string, { scratch, out, time }: Wo
   );
   stage(scripts, control);
   const file = `${NAME}_${version}_${machine}.deb`;
-  run(["dpkg-deb", "--root-owner-group", "-Zxz", "-z9", "--build", tree, join(out, file)], { time });
+  run(["dpkg-deb", "--root-owner-group", "-Zxz", `-z${level}`, "--build", tree, join(out, file)], { time });
   return file;
 }
 
-function makeRpm(machine: string, executable: string, { scratch, out, time }: Workshop): string {
+/** The levels of zstd(1) go to 19, and 0 is not the lightest of them. */
+const ZSTD_PER_LEVEL = 2;
+
+function makeRpm(machine: string, executable: string, { scratch, out, level, time }: Workshop): string {
   const tree = join(scratch, "rpm-files");
   const top = join(scratch, "rpm");
   stage(filesWithSystemd(executable), tree);
@@ -123,6 +128,7 @@ function makeRpm(machine: string, executable: string, { scratch, out, time }: Wo
     _topdir: top,
     staging: tree,
     package_version: version,
+    _binary_payload: `w${level * ZSTD_PER_LEVEL}.zstdio`,
     // As the others are called, without the distribution that it was made on.
     _build_name_fmt: "%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}.rpm",
     use_source_date_epoch_as_buildtime: "1",
@@ -140,7 +146,7 @@ function makeRpm(machine: string, executable: string, { scratch, out, time }: Wo
   return file;
 }
 
-function makeApk(machine: string, executable: string, { out, time }: Workshop): string {
+function makeApk(machine: string, executable: string, { out, level, time }: Workshop): string {
   const scriptOf = (event: string): string => readFileSync(join(PACKAGING, "apk", event), "utf8");
   const file = `${NAME}-${version}-r0.${machine}.apk`;
   const bytes = apk({
@@ -152,6 +158,7 @@ function makeApk(machine: string, executable: string, { out, time }: Workshop): 
     depends: ["libstdc++", "openrc", "!qemu-guest-agent"],
     files: filesWithOpenrc(executable),
     scripts: { "post-install": scriptOf("post-install"), "pre-deinstall": scriptOf("pre-deinstall") },
+    level,
     time,
   });
   writeFileSync(join(out, file), bytes);
@@ -159,7 +166,7 @@ function makeApk(machine: string, executable: string, { out, time }: Workshop): 
 }
 
 /** The executable and what a person wants beside it. */
-function makeTarball(executable: string, name: string, { scratch, out, time }: Workshop): string {
+function makeTarball(executable: string, name: string, { scratch, out, level, time }: Workshop): string {
   const folder = name.replace(/\.exe$/, "");
   const ending = name.endsWith(".exe") ? ".exe" : "";
   const documents = ["LICENSE", "README.md", "CHANGELOG.md"];
@@ -174,7 +181,7 @@ function makeTarball(executable: string, name: string, { scratch, out, time }: W
   );
   const file = `${folder}.tar.xz`;
   const owners = ["--owner=root:0", "--group=root:0", "--sort=name", `--mtime=@${time}`];
-  run(["tar", "-C", scratch, ...owners, "--use-compress-program=xz -9e", "-cf", join(out, file), folder]);
+  run(["tar", "-C", scratch, ...owners, `--use-compress-program=xz -T0 -${level}`, "-cf", join(out, file), folder]);
   return file;
 }
 
@@ -228,6 +235,7 @@ function main(): void {
       format: { type: "string" },
       out: { type: "string" },
       dist: { type: "string" },
+      quick: { type: "boolean" },
     },
   });
   const dist = resolve(values.dist ?? join(ROOT, "dist"));
@@ -239,11 +247,12 @@ function main(): void {
     throw new Error(`${absent[1].executable} is missing: npm run build -- --target ${absent[0]}`);
   mkdirSync(out, { recursive: true });
   const time = sourceTime();
+  const level = values.quick ? 1 : 9;
   for (const [, target] of targets) {
     for (const [, make] of formats) {
       const scratch = mkdtempSync(join(tmpdir(), "inguest-package-"));
       try {
-        const file = make(target, join(dist, target.executable), { scratch, out, time });
+        const file = make(target, join(dist, target.executable), { scratch, out, level, time });
         if (file !== undefined)
           console.log(`${(statSync(join(out, file)).size / 1e6).toFixed(1).padStart(6)} MB  ${file}`);
       } finally {

@@ -103,6 +103,7 @@ function serve(guest: Guest, config: Config): number {
   try {
     log.write("debug", `inguest ${VERSION} (${COMMIT}) started`);
     return startAgent(guest, config, log, () => {
+      guest.supervisor?.ready();
       if (daemon === undefined) return;
       daemon.settle();
       alone = true;

@@ -29,7 +29,9 @@ const italic = (text: string): string => `\\fI${troff(text)}\\fR`;
 /** A sentence of our own from a text that begins in lower case and has no full stop. */
 const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 
-const section = (title: string, ...body: readonly string[]): string => `.SH ${title}\n${body.join("")}`;
+/** A heading begins a paragraph by itself. */
+const section = (title: string, ...body: readonly string[]): string =>
+  `.SH ${title}\n${body.join("").replace(/^\.PP\n/, "")}`;
 const paragraph = (text: string): string => `.PP\n${troff(text)}\n`;
 const item = (head: string, ...body: readonly string[]): string => `.TP\n${head}\n${body.join("\n.IP\n")}\n`;
 const example = (...lines: readonly string[]): string => `.PP\n.RS 4\n.nf\n${lines.map(troff).join("\n")}\n.fi\n.RE\n`;

@@ -275,7 +275,11 @@ describe.each(kinds.map((kind) => [kind.name, kind] as const))("against %s", (na
     await makeLarge(path("shown"), 32);
     const words = ctlCommand("--socket", at.socket, "pull", path("shown"), path("shown.copy")).join(" ");
     const { stdout } = await run(["script", "-qec", words, "/dev/null"]);
-    expect(stdout).toMatch(/\d+% \[=*>? *\] [\d.]+ [KMG]?i?B of 32\.0 MiB {2}[\d.]+ [KMG]?i?B\/s {2}ETA/);
-    expect(stdout).toMatch(/shown: 32\.0 MiB in 0:\d\d, [\d.]+ MiB\/s; (checksum verified|verified by reading it again)/);
+    expect(stdout).toMatch(
+      /\x1b\[Kshown +\d+% \[=*>? *\] [\d.]+ [KM]?i?B\/32\.0 MiB {2}[\d.]+ [KMG]?i?B\/s {2}ETA \d:\d\d\r/,
+    );
+    expect(stdout).toMatch(
+      /shown: 32\.0 MiB in 0:\d\d, [\d.]+ MiB\/s; (checksum verified|verified by reading it again)/,
+    );
   });
 });

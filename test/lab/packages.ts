@@ -14,6 +14,10 @@ export const TEST_PACKAGES: readonly string[] = [
   ],
   // Filesystems and disks
   ...["e2fsprogs", "xfsprogs", "btrfs-progs", "dmsetup"],
+  // Systems for a chroot or a disk, and seeds for cloud-init
+  ...["mmdebstrap", "debian-archive-keyring", "xorriso"],
+  // Scripts of sh
+  "shellcheck",
   // Looking at processes from outside, and talking to serial lines
   ...["strace", "socat"],
   // Windows executables

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { basename, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { type Availability, availabilityOf, describeWith, ensurePackages } from "../lab/apt.ts";
 import { type Finished, mustRun, run } from "../lab/process.ts";
 import { compiledAgent } from "../vm/agent.ts";
@@ -60,15 +60,24 @@ describeWith("tools that set up machines", await availability(), () => {
     expect(exitCode).toBe(1);
   });
 
-  test.each(examples)("the shell scripts in %s are whole", async (name) => {
-    const { write_files: files } = Bun.YAML.parse(await Bun.file(join(PACKAGING, "cloud-init", name)).text()) as {
-      write_files: readonly { path: string; content: string }[];
+  test("download.yaml runs no file that has another checksum", async () => {
+    const { write_files: files } = Bun.YAML.parse(
+      await Bun.file(join(PACKAGING, "cloud-init/download.yaml")).text(),
+    ) as { write_files: readonly { path: string; content: string }[] };
+    const contentOf = (end: string): string => files.find(({ path }) => path.endsWith(end))?.content ?? "";
+    const install = async (sum: string): Promise<Finished> => {
+      await Bun.write(join(system, "var/tmp/inguest/SHA256SUMS"), contentOf("SHA256SUMS").replace(/^0{64}/, sum));
+      const script = contentOf("fetch.sh")
+        .replace(/from=.*/, "from=file:///srv")
+        .replace("--replace", "--dry-run");
+      await Bun.write(join(system, "var/tmp/inguest/fetch.sh"), script);
+      return inSystem("sh /var/tmp/inguest/fetch.sh");
     };
-    expect(files.length).toBeGreaterThan(0);
-    for (const { path, content } of files.filter(({ path }) => path.endsWith(".sh"))) {
-      await Bun.write(join(system, "srv", basename(path)), content);
-      expect((await inSystem(`sh -n /srv/${basename(path)}`)).stderr).toBe("");
-    }
+    const refused = await install("1".repeat(64));
+    expect(refused.stdout).toBe("inguest-linux-x64: FAILED\n");
+    expect(refused.exitCode).toBe(1);
+    const right = (await mustRun(["sha256sum", await compiledAgent()])).split(" ")[0] ?? "";
+    expect((await install(right)).stdout).toMatch(/^inguest-linux-x64: OK\nto do {2}write /);
   });
 
   test("Ignition takes inguest.ign, which is what inguest.bu says", async () => {
@@ -79,8 +88,8 @@ describeWith("tools that set up machines", await availability(), () => {
     // Butane reads 0755 as octal, as YAML 1.1 has it.
     const butane = Bun.YAML.parse(source.replace("mode: 0755", `mode: ${0o755}`));
     const ignition = await Bun.file(join(PACKAGING, "ignition/inguest.ign")).json();
-    expect({ variant: "fcos", version: "1.0.0", ...ignition, ignition: undefined }).toEqual(butane);
-    expect(ignition.ignition).toEqual({ version: "3.0.0" });
+    expect({ variant: "fcos", version: "1.1.0", ...ignition, ignition: undefined }).toEqual(butane);
+    expect(ignition.ignition).toEqual({ version: "3.1.0" });
   });
 
   /** The playbook, with our executable in the place of the download. */

@@ -10,10 +10,11 @@ const packaging = resolve(import.meta.dir, "../../packaging");
 /** The name that the executable has in a release. */
 export const executableName = "inguest-linux-x64";
 
-/** Makes the folder with install.sh, SHA256SUMS and the executable. */
+/** Makes the folder with install.sh, SHA256SUMS, the executable and the drop-in for its unit. */
 export async function makeSource(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true });
   await copyFile(join(packaging, "install.sh"), join(folder, "install.sh"));
+  await copyFile(join(packaging, "systemd/inguest-restricted.conf"), join(folder, "inguest-restricted.conf"));
   await copyFile(await compiledAgent(), join(folder, executableName));
   await Bun.write(join(folder, "SHA256SUMS"), await mustRun(["sha256sum", executableName], { cwd: folder }));
 }

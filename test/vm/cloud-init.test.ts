@@ -69,16 +69,18 @@ describeWith("cloud-init", ready, () => {
   async function expectAgent(vm: Vm): Promise<void> {
     const status = await vm.shell("cloud-init status --wait --long", BOOT_MS);
     const output = await vm.guest("cat /var/log/cloud-init-output.log");
-    expect(`${status.stdout}${output}`).toStartWith("status: done\n");
+    expect(`${status.stdout}${output}`).toContain("\nstatus: done\n");
     const agent = await vm.waitForAgent();
     expect(await agent.call("guest-ping")).toEqual({});
     expect(await agent.call("guest-get-host-name")).toEqual({ "host-name": await vm.guest("hostname") });
-    expect(await vm.guest("systemctl is-active inguest.service; ls /var/tmp")).not.toContain("inguest\n");
+    expect(await vm.guest("systemctl is-active inguest.service")).toBe("active");
+    expect(await vm.guest("ls -d /var/tmp/inguest /run/inguest 2>/dev/null || true")).toBe("");
   }
 
   test("attached-disk.yaml: the disk of the user-data has the executable", async () => {
     const image = await seed("disk", {
       "user-data": Bun.file(join(EXAMPLES, "attached-disk.yaml")),
+      "install.sh": Bun.file(join(EXAMPLES, "../install.sh")),
       [FILE]: Bun.file(executable),
       SHA256SUMS: checksums,
     });
@@ -122,13 +124,5 @@ describeWith("cloud-init", ready, () => {
     await using vm = await bootWithServer(await downloading("download", checksums));
     await expectAgent(vm);
     expect(vm.asked).toEqual([`/files/${FILE}`]);
-  });
-
-  test("download.yaml: another file than the one expected is not run", async () => {
-    await using vm = await bootWithServer(await downloading("forged", `${"1".repeat(64)}  ${FILE}\n`));
-    await vm.shell("cloud-init status --wait", BOOT_MS);
-    expect(vm.asked).toEqual([`/files/${FILE}`]);
-    expect(await vm.guest("cat /var/log/cloud-init-output.log")).toContain(`${FILE}: FAILED`);
-    expect((await vm.shell("ls /usr/local/bin/inguest /etc/systemd/system/inguest.service")).stdout).toBe("");
   });
 });

@@ -42,7 +42,10 @@ function programOf(root: string, pid: string): string {
   }
 }
 
-const processIds = (root: string): string[] => (namesIn(`${root}/proc`) ?? []).filter((name) => /^\d+$/.test(name));
+const processIds = (root: string): string[] =>
+  (namesIn(`${root}/proc`) ?? [])
+    .filter((name) => /^\d+$/.test(name))
+    .sort((left, right) => Number(left) - Number(right));
 
 /** Processes of a program but for this one. @param root stands before `/proc`, for tests */
 export function processesOf(program: string, root = ""): number[] {

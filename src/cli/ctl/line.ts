@@ -1,5 +1,5 @@
 /** The ways that bytes take to an agent: sockets, vsock, serial lines. */
-import { createWriteStream } from "node:fs";
+import { closeSync, writeSync } from "node:fs";
 import { ReadStream } from "node:tty";
 import { type HostLines, SystemError } from "../../guest.ts";
 import { ConnectionError } from "../client.ts";
@@ -86,26 +86,60 @@ export const unixLine = (path: string): OpenLine => socketLine(path, () => ({ un
 export const vsockLine = (lines: HostLines, cid: number, port: number): OpenLine =>
   socketLine(`vsock ${cid}:${port}`, () => ({ fd: lines.connectVsock(cid, port), unix: "" }));
 
+/** A serial line has no event that says that there is room again. */
+const SERIAL_RETRY_MS = 5;
+
+const isFull = (error: unknown): boolean => error instanceof Error && "code" in error && error.code === "EAGAIN";
+
+/** Writes to a descriptor that takes as much as there is room for. */
+function createWriter(descriptor: number, { moved }: LineEvents, fail: (error: Error) => void) {
+  let unsent: Uint8Array[] = [];
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const flush = (): void => {
+    timer = undefined;
+    try {
+      for (let first = unsent[0]; first !== undefined; first = unsent[0]) {
+        const taken = writeSync(descriptor, first);
+        moved();
+        if (taken < first.byteLength) unsent[0] = first.subarray(taken);
+        else unsent.shift();
+      }
+    } catch (error) {
+      if (isFull(error)) timer = setTimeout(flush, SERIAL_RETRY_MS);
+      else fail(error instanceof Error ? error : new Error(String(error)));
+    }
+  };
+  return {
+    send(bytes: Uint8Array) {
+      unsent.push(bytes);
+      if (timer === undefined) flush();
+    },
+    close() {
+      unsent = [];
+      clearTimeout(timer);
+      closeSync(descriptor);
+    },
+  };
+}
+
 /** A serial line, or the pseudo-terminal that stands for one. */
 export const serialLine =
   (lines: HostLines, path: string): OpenLine =>
-  async ({ data, moved, closed }) => {
+  async (events) => {
+    const { data, closed } = events;
     try {
       const { input, output } = lines.openSerial(path);
       const fail = (error: Error): void => closed(new ConnectionError(`${path}: ${error.message}`));
       const incoming = new ReadStream(input);
-      const outgoing = createWriteStream("", { fd: output });
       incoming.on("data", data).on("error", fail);
       incoming.on("end", () => closed(new ConnectionError(`${path}: the line was closed`)));
-      outgoing.on("error", fail);
+      const { send, close } = createWriter(output, events, fail);
       return {
         name: path,
-        send: (bytes) => {
-          outgoing.write(bytes, moved);
-        },
+        send,
         close() {
           incoming.destroy();
-          outgoing.destroy();
+          close();
         },
       };
     } catch (error) {

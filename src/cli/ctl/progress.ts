@@ -7,8 +7,11 @@ const STANDARD_ERROR = 2;
 const INTERVAL_MS = 100;
 /** The rate is that of about the last so many milliseconds. */
 const WINDOW_MS = 3000;
-const BAR = 20;
-const LONGEST_NAME = 32;
+const LONGEST_BAR = 24;
+const SHORTEST_BAR = 5;
+/** Brackets and blanks. */
+const BESIDES_BAR = 4;
+const LONGEST_NAME = 20;
 const CLEAR_LINE = "\r\x1b[K";
 
 export interface Progress {
@@ -29,26 +32,34 @@ export interface ProgressState {
   readonly rate: number;
 }
 
-/** The last characters of a name that is too long for its place, which tell most of a path. */
-const shorten = (name: string): string =>
-  Bun.stringWidth(name) <= LONGEST_NAME
+/** The last part of a path, and of that the end when it is too long for its place. */
+function shorten(path: string): string {
+  const name = path.slice(path.lastIndexOf("/", path.length - 2) + 1);
+  return Bun.stringWidth(name) <= LONGEST_NAME
     ? name
     : `…${Array.from(name)
         .slice(1 - LONGEST_NAME)
         .join("")}`;
+}
 
 /** A guest must not be able to steer the host's terminal. */
 const harmless = (name: string): string => name.replace(/[\x00-\x1f\x7f-\x9f]/g, "?");
 
-/** `disk.img   45% [=========>          ] 460.8 MiB of 1.0 GiB  210.0 MiB/s  ETA 0:03` */
-export function progressLine({ name, done, total, rate }: ProgressState): string {
+/**
+ * `disk.img   45% [====>      ] 460.8 MiB/1.0 GiB  210.0 MiB/s  ETA 0:03`
+ * @param width columns that there are: the bar gets what the rest leaves
+ */
+export function progressLine({ name, done, total, rate }: ProgressState, width: number): string {
   const speed = `${bytesText(Math.round(rate))}/s`;
-  if (total === undefined || total < done) return `${shorten(harmless(name))}  ${bytesText(done)}  ${speed}`;
-  const filled = total === 0 ? BAR : Math.floor((BAR * done) / total);
-  const bar = `${"=".repeat(filled)}${filled < BAR ? ">" : ""}`.padEnd(BAR);
+  const shown = shorten(harmless(name));
+  if (total === undefined || total < done) return `${shown}  ${bytesText(done)}  ${speed}`;
   const eta = rate > 0 ? durationText((total - done) / rate) : "-:--";
-  const share = percentText(done, total).padStart(4);
-  return `${shorten(harmless(name))}  ${share} [${bar}] ${bytesText(done)} of ${bytesText(total)}  ${speed}  ETA ${eta}`;
+  const head = `${shown}  ${percentText(done, total).padStart(4)}`;
+  const tail = `${bytesText(done)}/${bytesText(total)}  ${speed}  ETA ${eta}`;
+  const room = Math.min(LONGEST_BAR, width - Bun.stringWidth(head) - tail.length - BESIDES_BAR);
+  if (room < SHORTEST_BAR) return `${head}  ${tail}`;
+  const filled = total === 0 ? room : Math.floor((room * done) / total);
+  return `${head} [${`${"=".repeat(filled)}${filled < room ? ">" : ""}`.padEnd(room)}] ${tail}`;
 }
 
 /** Bytes in a second of late, from what had come when. */
@@ -78,15 +89,15 @@ export function createProgress(): Progress {
   let done = 0;
   let total: number | undefined;
   let shownAt = 0;
+  const room = (): number => (process.stderr.columns || 80) - 1;
   const write = (text: string): void => {
-    const room = (process.stderr.columns || 80) - 1;
-    writeSync(STANDARD_ERROR, `${CLEAR_LINE}${text.slice(0, room)}`);
+    writeSync(STANDARD_ERROR, `${CLEAR_LINE}${text.slice(0, room())}`);
   };
   const draw = (): void => {
     const now = performance.now();
     if (now - shownAt < INTERVAL_MS) return;
     shownAt = now;
-    write(progressLine({ name, done, total, rate: meter.add(done) }));
+    write(progressLine({ name, done, total, rate: meter.add(done) }, room()));
   };
   return {
     begin(nextName, nextDone, nextTotal) {
