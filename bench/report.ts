@@ -7,7 +7,7 @@ import { isPeer, medianOf, outcomeOf, type Row } from "./outcome.ts";
 export function figureText(value: number | undefined): string {
   if (value === undefined || Number.isNaN(value)) return "–";
   const rounded = Math.abs(value) >= 100 ? Math.round(value) : Number(value.toPrecision(3));
-  return rounded.toLocaleString("en").replaceAll(",", " ");
+  return rounded.toLocaleString("en", { maximumFractionDigits: 6 }).replaceAll(",", " ");
 }
 
 const withUnit = (value: number | undefined, unit: string): string =>
@@ -46,6 +46,12 @@ const cells = (row: Row): string[] => {
   const { ours, met } = outcomeOf(row);
   const figure = row.failure === undefined ? row.name : `${row.name} (${row.failure})`;
   return [figure, peerFigure(row), withUnit(ours, row.unit), ratioText(row), targetText(row), MET.get(met) ?? ""];
+};
+
+/** A row by itself, to be seen while the others are still being measured. */
+export const rowText = (row: Row): string => {
+  const [figure, theirs, ours, ratio] = cells(row);
+  return `${figure}: qemu-ga ${theirs}, inguest ${ours}${ratio === "" ? "" : `, ${ratio}`}`;
 };
 
 const markdown = (headings: readonly string[], rows: readonly (readonly string[])[]): string => {

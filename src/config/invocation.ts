@@ -48,8 +48,9 @@ function readPeerSettings(
   files: Pick<Files, "readText" | "exists">,
   paths: DefaultPaths,
 ): ReturnType<typeof readOptions> {
+  const hooks = { hook: paths.fsfreezeHook, noHook: paths.noFile };
   return (paths.settingsFiles ?? []).flatMap((path) =>
-    settingsAsWords(parseSettings(readFile(files, path, false)), paths.fsfreezeHook).flatMap(({ variable, words }) => {
+    settingsAsWords(parseSettings(readFile(files, path, false)), hooks).flatMap(({ variable, words }) => {
       const { found, error } = parseCommandLine(words, ALL_OPTIONS);
       if (error !== undefined) throw new ConfigError(`${path}: ${variable}: ${error}`);
       const usable = found.filter(({ option }) => !NOT_IN_SETTINGS.includes(option));

@@ -33,16 +33,14 @@ export function splitWords(text: string): string[] {
 /** Variables with options as they stand on a command line. */
 const ARGUMENT_VARIABLES = ["DAEMON_ARGS", "FILTER_RPC_ARGS", "QEMU_GA_ARGS"];
 
-/** What packages write there to have no hook. */
-const NO_HOOK = "/dev/null";
-
 /**
  * The settings as words of a command line, each with the name of the variable that they come from.
- * @param hook the path of the hook that an empty FSFREEZE_HOOK_PATHNAME means
+ * @param hook the path that an empty FSFREEZE_HOOK_PATHNAME means
+ * @param noHook the path that means none
  */
 export function settingsAsWords(
   settings: ReadonlyMap<string, string>,
-  hook: string,
+  { hook, noHook }: { readonly hook: string; readonly noHook?: string | undefined },
 ): readonly { readonly variable: string; readonly words: readonly string[] }[] {
   const blocked = settings.get("BLACKLIST_RPC") ?? "";
   const hookPath = settings.get("FSFREEZE_HOOK_PATHNAME");
@@ -50,7 +48,7 @@ export function settingsAsWords(
     { variable: "BLACKLIST_RPC", words: blocked === "" ? [] : [`--block-rpcs=${blocked}`] },
     {
       variable: "FSFREEZE_HOOK_PATHNAME",
-      words: hookPath === undefined || hookPath === NO_HOOK ? [] : [`--fsfreeze-hook=${hookPath || hook}`],
+      words: hookPath === undefined || hookPath === noHook ? [] : [`--fsfreeze-hook=${hookPath || hook}`],
     },
     ...ARGUMENT_VARIABLES.map((variable) => ({ variable, words: splitWords(settings.get(variable) ?? "") })),
   ];

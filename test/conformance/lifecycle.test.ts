@@ -252,7 +252,7 @@ test.each(["text", "json", "journal"])(
   },
 );
 
-const executable = process.env.INGUEST;
+const executable = process.env.INGUEST_EXECUTABLE;
 
 test.if(executable !== undefined)("a link named qemu-ga is the agent too", async () => {
   symlinkSync(executable ?? "", at("qemu-ga"));

@@ -16,6 +16,8 @@ export const TEST_PACKAGES: readonly string[] = [
   ...["e2fsprogs", "xfsprogs", "btrfs-progs", "dmsetup"],
   // Systems for a chroot or a disk, and seeds for cloud-init
   ...["mmdebstrap", "debian-archive-keyring", "xorriso"],
+  // Packages and units
+  ...["rpm", "systemd"],
   // Scripts of sh
   "shellcheck",
   // Looking at processes from outside, and talking to serial lines

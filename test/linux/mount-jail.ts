@@ -33,7 +33,7 @@ const project = resolve(import.meta.dir, "../..");
 
 /** The agent's files on this machine and in the jail, and the words that run it there. */
 async function agentFiles(): Promise<{ copies: [from: string, to: string][]; command: string[] }> {
-  const executable = process.env.INGUEST;
+  const executable = process.env.INGUEST_EXECUTABLE;
   const program = executable === undefined ? process.execPath : resolve(executable);
   const files = await executableFiles(program, "/agent");
   const copies = files.map(({ from, to }): [string, string] => [from ?? "", to]);

@@ -73,7 +73,7 @@ describeWith("in one line", ready, () => {
 
       const dropIn = "/etc/systemd/system/inguest.service.d";
       await vm.guest(`install -D -m644 /mnt/inguest-restricted.conf ${dropIn}/restricted.conf`);
-      await vm.guest("systemctl daemon-reload; systemctl restart inguest", 60_000);
+      await vm.guest("umount /mnt; systemctl daemon-reload; systemctl restart inguest", 60_000);
       await agent.sync({ timeoutMs: 60_000 });
       expect(await agent.call("guest-fsfreeze-freeze", undefined, { timeoutMs: 30_000 })).toBe(1);
       expect(await agent.call("guest-fsfreeze-thaw")).toBe(1);

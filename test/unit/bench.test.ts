@@ -1,10 +1,14 @@
 /** The arithmetic of the bench: what is better, what is met, what fails the short run. */
 import { describe, expect, test } from "bun:test";
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { ratio, value } from "../../bench/experiment.ts";
 import { EXPERIMENTS } from "../../bench/experiments.ts";
 import { LEAST_ADVANTAGE, MOST, shortfalls } from "../../bench/floors.ts";
 import { outcomeOf, type Row } from "../../bench/outcome.ts";
 import { plot } from "../../bench/plot.ts";
+import { publish } from "../../bench/publish.ts";
 import { aligned, figureText, fill, mainTable } from "../../bench/report.ts";
 
 const row = (more: Partial<Row>): Row => ({
@@ -100,4 +104,37 @@ describe("the report", () => {
     expect(svg).toContain("a &lt; b");
     expect(svg).not.toContain("bare");
   });
+});
+
+test("a run fills the page, and the next one fills it anew", () => {
+  const root = mkdtempSync(join(tmpdir(), "inguest-publish-"));
+  try {
+    for (const folder of ["docs", "bench"]) mkdirSync(join(root, folder));
+    const page = join(root, "docs/performance.md");
+    copyFileSync(join(import.meta.dir, "../../docs/performance.md"), page);
+    const run = (name: string): string => {
+      publish(
+        {
+          machine: "2 × Abacus",
+          versions: { "qemu-ga": "7.2", inguest: "0.1" },
+          rows: [row({ name, target: ratio(0.75) })],
+          ceilings: [{ name, unit: "µs", value: 12 }],
+          inProcess: [{ name: "a part", microseconds: 3 }],
+        },
+        root,
+      );
+      return readFileSync(page, "utf8");
+    };
+    run("first");
+    const text = run("second");
+    expect(text).not.toContain("first |");
+    expect(text).toContain("| second | 100 µs | 50 µs | 0.5 × | ≤ 0.75 × | yes |");
+    expect(text).toContain("| second | 12 µs | 50 µs |");
+    expect(text).toContain("| a part | 3 µs |");
+    expect(text).toContain("2 × Abacus; qemu-ga 7.2, inguest 0.1.");
+    expect(readFileSync(join(root, "docs/performance.svg"), "utf8")).toContain(">second<");
+    expect(JSON.parse(readFileSync(join(root, "bench/results.json"), "utf8")).rows[0].name).toBe("second");
+  } finally {
+    rmSync(root, { recursive: true });
+  }
 });

@@ -192,7 +192,11 @@ test.each([
 });
 
 test("the help has every option, fits a terminal and fills in the facts", () => {
-  const text = describeOptions(ALL_OPTIONS, { ...surroundings.paths, ...surroundings.ports });
+  const text = describeOptions(ALL_OPTIONS, {
+    ...surroundings.paths,
+    ...surroundings.ports,
+    settingsFiles: "/settings",
+  });
   for (const { long } of ALL_OPTIONS) expect(text).toContain(`--${long}`);
   for (const line of text.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
   expect(text).not.toMatch(/\{\w+\}/);

@@ -17,6 +17,7 @@ function configWith(text: string, args: readonly string[] = ["--qemu-ga-settings
     statedir: "/run",
     fsfreezeHook: "/etc/hook",
     settingsFiles: ["/etc/default/qemu-guest-agent", SYSCONFIG],
+    noFile: "/dev/null",
   };
   const invocation = readInvocation(args, {}, { readText, exists: (path) => path === SYSCONFIG }, () => ({
     paths,
@@ -58,7 +59,7 @@ describe("a settings file", () => {
       ["FILTER_RPC_ARGS", "--allow-rpcs=guest-ping"],
       ["OTHER", "x"],
     ]);
-    expect(settingsAsWords(settings, "/hook")).toEqual([
+    expect(settingsAsWords(settings, { hook: "/hook" })).toEqual([
       { variable: "BLACKLIST_RPC", words: ["--block-rpcs=guest-exec"] },
       { variable: "FSFREEZE_HOOK_PATHNAME", words: ["--fsfreeze-hook=/hook"] },
       { variable: "FILTER_RPC_ARGS", words: ["--allow-rpcs=guest-ping"] },

@@ -30,6 +30,8 @@ export async function libvirtAvailability(...preparations: readonly (() => Promi
 export interface Libvirt {
   /** Runs virsh and gives its output without the last newline. Throws an Error with virsh's text if it fails. */
   virsh(...args: readonly string[]): Promise<string>;
+  /** The words that run a virsh which talks with it. */
+  readonly command: readonly string[];
   /** Kills the daemon and all domains. May be called again. */
   stop(): Promise<void>;
 }
@@ -94,7 +96,11 @@ export async function startLibvirt(): Promise<Libvirt> {
       async () => `libvirtd does not answer: ${await log()}`,
       100,
     );
-    return { virsh: async (...args) => (await mustRun([...command, ...args], { timeoutMs: 60_000 })).trimEnd(), stop };
+    return {
+      virsh: async (...args) => (await mustRun([...command, ...args], { timeoutMs: 60_000 })).trimEnd(),
+      command,
+      stop,
+    };
   } catch (error) {
     await stop();
     throw error;
