@@ -21,6 +21,8 @@ const ORDER: readonly (readonly [folder: string, minutes: number])[] = [
   ["test/peer", 5],
   ["test/linux", 10],
   ["test/conformance", 10],
+  ["test/cli", 10],
+  ["test/hooks", 10],
   ["test/packaging", 15],
   ["test/vm", 15],
   ["test/wine", 15],

@@ -80,7 +80,7 @@ export async function runSystemCommand<O extends DescribedOption>(
     return await inLoop(guest, () => perform(guest, given<O | typeof HELP_OPTION>(found)));
   } catch (failure) {
     const { exitCode, text } = explain(failure);
-    guest.logs.standardError.write(`inguest ${name}: ${onOneLine(text)}\n`);
+    guest.logs.standardError.write(`inguest ${name}: ${onOneLine(text.trim().replace(/\s*\n\s*/g, " "))}\n`);
     return exitCode;
   }
 }

@@ -40,7 +40,8 @@ describeWith("packages", isRoot ? packages : { available: false, reason: "not ro
     executable = join(dist, "inguest-linux-x64");
     await mkdir(dist);
     // The names are what matters here; the second one is not run.
-    for (const name of ["inguest-linux-x64", "inguest-linux-x64-musl"]) await copyFile(await compiledAgent(), join(dist, name));
+    for (const name of ["inguest-linux-x64", "inguest-linux-x64-musl"])
+      await copyFile(await compiledAgent(), join(dist, name));
     const script = resolve(import.meta.dir, "../../packaging/package.ts");
     for (const target of ["linux-x64", "linux-x64-musl"]) {
       const options = ["--quick", `--dist=${dist}`, `--out=${out}`, `--target=${target}`];

@@ -12,10 +12,16 @@ export function treeOf(root: string): Record<string, string> {
     const mode = (found.mode & 0o7777).toString(8);
     if (found.isSymbolicLink()) return `link ${readlinkSync(path)}`;
     if (found.isDirectory()) return `directory ${mode}`;
-    return `file ${mode} ${Bun.hash(readFileSync(path))}`;
+    return found.isFile() ? `file ${mode} ${Bun.hash(readFileSync(path))}` : `device ${mode}`;
   };
-  const paths = readdirSync(root, { recursive: true, encoding: "utf8" }).sort();
-  return Object.fromEntries(paths.map((path) => [`/${path}`, describe(join(root, path))]));
+  // What a link leads to is not below the directory.
+  const below = (directory: string): [string, string][] =>
+    readdirSync(join(root, directory), { withFileTypes: true }).flatMap((entry) => {
+      const path = `${directory}/${entry.name}`;
+      const own: [string, string] = [path, describe(join(root, path))];
+      return entry.isDirectory() ? [own, ...below(path)] : [own];
+    });
+  return Object.fromEntries(below("").sort());
 }
 
 export interface System extends AsyncDisposable {

@@ -21,7 +21,7 @@ export const withoutComments = (text: string): string =>
   text.replace(COMMENT_OR_STRING, (found) => (found.startsWith("/") ? " " : found));
 
 function importsOf(path: string, code: string): string[] {
-  const names = code.matchAll(/(?:\bfrom|\bimport|\brequire|\bimport)\s*\(?\s*["']([^"']+)["']/g);
+  const names = code.matchAll(/(?:(?<!\.)\bfrom\s|\bimport|\brequire)\s*\(?\s*["']([^"']+)["']/g);
   return Array.from(names, ([, name = ""]) => (name.startsWith(".") ? normalize(join(dirname(path), name)) : name));
 }
 

@@ -54,6 +54,15 @@ function managerOf({ root, manager: name }: Pick<InstallRequest, "root" | "manag
   ]);
 }
 
+/** @throws ProgramError */
+async function runWords([name = "", ...rest]: readonly string[], optional = false): Promise<void> {
+  try {
+    await runProgram(processes, [findProgram(name) ?? name, ...rest], { timeout: ACTION_MS });
+  } catch (error) {
+    if (!optional || !(error instanceof ProgramError)) throw error;
+  }
+}
+
 /** @throws ProgramError, SystemError */
 async function act(action: Action): Promise<void> {
   if ("signalInit" in action) {
@@ -61,8 +70,7 @@ async function act(action: Action): Promise<void> {
   } else if ("endProgram" in action) {
     for (const pid of processesOf(PROGRAM)) libc.kill(pid, SIGNALS.SIGTERM);
   } else {
-    const [program = "", ...rest] = action.argv;
-    await runProgram(processes, [findProgram(program) ?? program, ...rest], { timeout: ACTION_MS });
+    await runWords(action.argv, action.optional);
   }
 }
 
@@ -78,16 +86,8 @@ const acting = (action: Action, needed: boolean): SystemChange => ({
 });
 
 /** As `acting`, where it does not matter if there was nothing to do. */
-const trying = (action: Action): SystemChange => ({
-  ...acting(action, true),
-  async apply() {
-    try {
-      await act(action);
-    } catch (error) {
-      if (!(error instanceof ProgramError)) throw error;
-    }
-  },
-});
+const trying = (action: Action): SystemChange =>
+  acting("argv" in action ? { ...action, optional: true } : action, true);
 
 /** @throws AttemptsError */
 function refusePackaged(root: string): void {

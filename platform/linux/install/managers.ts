@@ -19,7 +19,8 @@ const TEXT_MODE = 0o644;
 
 /** A program to run, a signal to the init process, or the end of the installed agent's processes. */
 export type Action =
-  | { readonly argv: readonly string[] }
+  /** With `optional` it does not matter whether the program is there and has something to do. */
+  | { readonly argv: readonly string[]; readonly optional?: true }
   | { readonly signalInit: "SIGHUP" }
   | { readonly endProgram: true };
 
@@ -152,7 +153,7 @@ const systemd: ServiceManager = {
         name: unit,
         disabling: [{ kind: "link", path: `/etc/systemd/system/${unit}`, target: MASK }],
       })),
-  reload: [systemctl("daemon-reload"), { argv: ["udevadm", "control", "--reload"] }],
+  reload: [systemctl("daemon-reload"), { argv: ["udevadm", "control", "--reload"], optional: true }],
   start: (service) => systemctl("start", service),
   restart: (service) => systemctl("restart", service),
   stop: (service) => systemctl("stop", service),
