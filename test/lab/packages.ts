@@ -24,4 +24,6 @@ export const TEST_PACKAGES: readonly string[] = [
   ...["strace", "socat"],
   // Windows executables
   ...["wine64", "gcc-mingw-w64-x86-64"],
+  // Shells that complete our words, and readers of manual pages
+  ...["bash", "zsh", "fish", "man-db", "groff", "mandoc"],
 ];

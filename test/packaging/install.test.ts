@@ -191,10 +191,11 @@ describe("refused", () => {
     expect(stderr).toContain("--init names one of systemd, openrc, runit, busybox, sysv");
   });
 
-  test("where a package has installed it", async () => {
-    await using system = await makeSystem(
-      `${SYSTEMS.systemd?.commands}; mkdir -p usr/lib/systemd/system; touch usr/lib/systemd/system/inguest.service`,
-    );
+  test.each([
+    ["systemd", "mkdir -p usr/lib/systemd/system; touch usr/lib/systemd/system/inguest.service"],
+    ["openrc", "mkdir -p lib/apk/db; printf 'P:musl\\n\\nP:inguest\\n' >lib/apk/db/installed"],
+  ])("where a package has installed it below %s", async (init, commands) => {
+    await using system = await makeSystem(`${SYSTEMS[init]?.commands}; ${commands}`);
     expect((await inguest("install", system)).stderr).toContain("installed by a package");
     expect((await inguest("uninstall", system)).stderr).toContain("installed by a package");
   });

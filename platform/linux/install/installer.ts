@@ -26,11 +26,9 @@ const OWN_PROGRAM = "/proc/self/exe";
 const PROGRAM_MODE = 0o755;
 
 /** Units of a package of this agent. */
-const PACKAGED_UNITS = [
-  `/usr/lib/systemd/system/${SERVICE}.service`,
-  `/lib/systemd/system/${SERVICE}.service`,
-  `/etc/apk/protected_paths.d/${SERVICE}.list`,
-];
+const PACKAGED_UNITS = [`/usr/lib/systemd/system/${SERVICE}.service`, `/lib/systemd/system/${SERVICE}.service`];
+/** What apk has installed; its packages have their scripts where an installation has them. */
+const APK_DATABASE = "/lib/apk/db/installed";
 
 const SIGNALS = { SIGHUP: 1, SIGTERM: 15 } as const;
 const INIT = 1;
@@ -89,11 +87,21 @@ const acting = (action: Action, needed: boolean): SystemChange => ({
 const trying = (action: Action): SystemChange =>
   acting("argv" in action ? { ...action, optional: true } : action, true);
 
+const fileOf = (path: string): Buffer | undefined => {
+  try {
+    return readFileSync(path);
+  } catch {
+    return undefined;
+  }
+};
+
+const isApkPackage = (root: string): boolean =>
+  fileOf(`${root}${APK_DATABASE}`)?.toString().split("\n").includes(`P:${SERVICE}`) ?? false;
+
 /** @throws AttemptsError */
 function refusePackaged(root: string): void {
-  const unit = PACKAGED_UNITS.find((path) => exists(`${root}${path}`));
-  if (unit === undefined) return;
-  throw new AttemptsError([`inguest is installed by a package (${unit} is there); the package manager updates it`]);
+  if (!isApkPackage(root) && !PACKAGED_UNITS.some((path) => exists(`${root}${path}`))) return;
+  throw new AttemptsError(["inguest is installed by a package already; the package manager updates and removes it"]);
 }
 
 /** Ends processes of other agents that no service manager knows of. */
@@ -192,14 +200,6 @@ async function planInstall(request: InstallRequest, program: string): Promise<re
     ...(begin === undefined || later ? [] : [acting(begin, isChanged || !runs)]),
   ];
 }
-
-const fileOf = (path: string): Uint8Array | undefined => {
-  try {
-    return readFileSync(path);
-  } catch {
-    return undefined;
-  }
-};
 
 /** @throws AttemptsError, SystemError */
 async function planUninstall({ root, purge }: { root: string; purge: boolean }): Promise<readonly SystemChange[]> {
