@@ -117,9 +117,6 @@ function makeDeb(machine: string, executable: string, { scratch, out, level, tim
   return file;
 }
 
-/** The levels of zstd(1) go to 19, and 0 is not the lightest of them. */
-const ZSTD_PER_LEVEL = 2;
-
 function makeRpm(machine: string, executable: string, { scratch, out, level, time }: Workshop): string {
   const tree = join(scratch, "rpm-files");
   const top = join(scratch, "rpm");
@@ -128,7 +125,8 @@ function makeRpm(machine: string, executable: string, { scratch, out, level, tim
     _topdir: top,
     staging: tree,
     package_version: version,
-    _binary_payload: `w${level * ZSTD_PER_LEVEL}.zstdio`,
+    // xz makes it smaller than zstd does, and every rpm reads it.
+    _binary_payload: `w${level}T0.xzdio`,
     // As the others are called, without the distribution that it was made on.
     _build_name_fmt: "%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}.rpm",
     use_source_date_epoch_as_buildtime: "1",
