@@ -19,16 +19,19 @@ let sinceQuiet = 0;
 let waiting = false;
 let busy = false;
 let loop: Loop | undefined;
-let giveBack = (): void => {};
+let giveBack: (() => void) | undefined;
+let mayTidy = (): boolean => true;
 
 /**
  * Begins to keep memory small: what only the start needed is given back first.
  * @param theLoop where a quiet moment is waited for
  * @param release gives back what the process can get again
+ * @param allowed whether that may be done now; if not, it is left for after the next requests
  */
-export function tidyOn(theLoop: Loop, release: () => void): void {
+export function tidyOn(theLoop: Loop, release: (() => void) | undefined, allowed: () => boolean): void {
   loop = theLoop;
   giveBack = release;
+  mayTidy = allowed;
   waitForQuiet(loop);
 }
 
@@ -60,10 +63,12 @@ function waitForQuiet(on: Loop): void {
   on.after(QUIET_MS, () => {
     if (busy) return waitForQuiet(on);
     waiting = false;
+    sinceQuiet = WORTHWHILE_BYTES;
+    if (!mayTidy()) return;
     sinceQuiet = 0;
     sinceCollection = 0;
     // First of all: what the collector needs itself comes back, and is what the next request needs too.
-    giveBack();
+    giveBack?.();
     fullGC();
     Bun.shrink();
   });

@@ -32,7 +32,8 @@ function createAgent(guest: Guest, config: Config, log: Log): Agent {
 export function startAgent(guest: Guest, config: Config, log: Log, ready: () => void = () => {}): number {
   const agent = createAgent(guest, config, log);
   const open = new Set<Channel>();
-  tidyOn(guest.loop, () => guest.releaseMemory?.());
+  // While filesystems are frozen nothing must have to be read again.
+  tidyOn(guest.loop, guest.releaseMemory, () => !agent.freeze.frozen);
   guest.loop.onTerminate((reason) => {
     if (agent.freeze.frozen && guest.freezer?.endsWithAgent !== true) {
       return log.write("warning", `${reason} ignored: filesystems are frozen`);
