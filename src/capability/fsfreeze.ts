@@ -133,8 +133,6 @@ export function createFreeze({ guest, config, log }: { guest: Guest; config: Con
     await runFreezeHook();
     await warnUnless("the freeze will not outlive the agent", () => guest.files.touch(mark));
     log.write("warning", "filesystems are about to be frozen: logging stops");
-    // Facets of the guest are loaded when they are first looked at: later nothing may have to be read.
-    Object.values(guest);
     enter();
     try {
       const count = await freezer.freeze(mountpoints);

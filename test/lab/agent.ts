@@ -3,7 +3,7 @@
 import { existsSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { dieWithParent, waitFor } from "./process.ts";
+import { dieWithParent, usualFileLimit, waitFor } from "./process.ts";
 
 /** Options of {@link startAgent}. */
 export interface AgentOptions {
@@ -49,7 +49,7 @@ export async function startAgent(command: readonly string[], options: AgentOptio
   await rm(socketPath, { force: true });
   const logPath = join(stateDir, "agent.log");
   const own = ["-m", "unix-listen", "-p", socketPath, "-t", stateDir, "-f", join(stateDir, "agent.pid")];
-  const child = Bun.spawn([...dieWithParent, ...command, ...own, ...args], {
+  const child = Bun.spawn([...usualFileLimit, ...dieWithParent, ...command, ...own, ...args], {
     stdin: "ignore",
     stdout: Bun.file(logPath),
     stderr: Bun.file(logPath),

@@ -50,6 +50,9 @@ export async function mustRun(argv: readonly string[], options: RunOptions = {})
  */
 export const dieWithParent: readonly string[] = ["setpriv", "--pdeathsig", "KILL"];
 
+/** Prefix for agents: Bun has raised this process's limit of open files, which service managers do not. */
+export const usualFileLimit: readonly string[] = ["prlimit", "--nofile=1024:"];
+
 /** Polls `probe` until it gives a value other than undefined. Throws `describe()` when `timeoutMs` have passed. */
 export async function waitFor<T>(
   probe: () => T | undefined | Promise<T | undefined>,

@@ -1,8 +1,11 @@
 /** guest-fsfreeze-*: consistent filesystems for a snapshot. */
+
+import type { Agent } from "../../../agent.ts";
 import { FrozenError } from "../../../capability/fsfreeze.ts";
 import { type Guest, SystemError } from "../../../guest.ts";
 import { command } from "../command.ts";
 import { QgaError, quotingProgram } from "../errors.ts";
+import { commandsOf } from "../table.ts";
 import { enumeration, int64, list, optional, string } from "../wire.ts";
 
 const supported = ({ freezer }: Guest): boolean => freezer !== undefined;
@@ -18,6 +21,12 @@ async function counting(name: string, action: () => Promise<number>): Promise<nu
     if (!(error instanceof SystemError)) throw error;
     throw new QgaError(`failed to ${error.call} ${error.subject ?? "filesystems"}: ${error.reason}`);
   }
+}
+
+/** Freezes once all facets of the guest are loaded: they are when they are first looked at, and later nothing may be read. */
+function freezing(name: string, agent: Agent, mountpoints?: readonly string[]): Promise<number> {
+  commandsOf(agent);
+  return counting(name, () => agent.freeze.freeze(mountpoints));
 }
 
 export const fsfreezeStatus = command({
@@ -40,7 +49,7 @@ export const fsfreezeFreeze = command({
   arguments: {},
   returns: int64,
   supported,
-  run: (_, { freeze }) => counting("guest-fsfreeze-freeze", () => freeze.freeze()),
+  run: (_, agent) => freezing("guest-fsfreeze-freeze", agent),
 });
 
 export const fsfreezeFreezeList = command({
@@ -52,7 +61,7 @@ export const fsfreezeFreezeList = command({
   arguments: { mountpoints: optional(list(string)) },
   returns: int64,
   supported,
-  run: ({ mountpoints }, { freeze }) => counting("guest-fsfreeze-freeze-list", () => freeze.freeze(mountpoints)),
+  run: ({ mountpoints }, agent) => freezing("guest-fsfreeze-freeze-list", agent, mountpoints),
 });
 
 export const fsfreezeThaw = command({
