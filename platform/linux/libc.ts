@@ -84,20 +84,15 @@ const WHEN_NEEDED = {
   posix_spawnattr_setflags: { args: ["ptr", "i16"], returns: "int" },
   posix_spawnattr_setsigmask: { args: ["ptr", "ptr"], returns: "int" },
   posix_spawnattr_setsigdefault: { args: ["ptr", "ptr"], returns: "int" },
-  posix_spawnattr_setpgroup: { args: ["ptr", "int"], returns: "int" },
   posix_spawnattr_destroy: { args: ["ptr"], returns: "int" },
   getrlimit: { args: ["int", "ptr"], returns: "int" },
   setrlimit: { args: ["int", "ptr"], returns: "int" },
   waitpid: { args: ["int", "ptr", "int"], returns: "int" },
   kill: { args: ["int", "int"], returns: "int" },
   syscall: { args: ["i64", "i64", "i64", "i64", "i64"], returns: FFIType.i64_fast },
-  fork: { args: [], returns: "int" },
   setsid: { args: [], returns: "int" },
-  _exit: { args: ["int"], returns: "void" },
   umask: { args: ["u32"], returns: "u32" },
-  getpid: { args: [], returns: "int" },
   madvise: { args: ["ptr", "usize", "int"], returns: "int" },
-  mlockall: { args: ["int"], returns: "int" },
 } as const satisfies Record<string, FFIFunction>;
 
 type Functions<Declared extends Record<string, FFIFunction>> = Library<Declared>["symbols"];
@@ -139,7 +134,6 @@ export const EINTR = 4;
 export const EIO = 5;
 export const EAGAIN = 11;
 export const EBUSY = 16;
-export const ENODEV = 19;
 export const EINVAL = 22;
 export const EPIPE = 32;
 export const ELOOP = 40;

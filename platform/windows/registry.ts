@@ -5,7 +5,6 @@ import type { Handle } from "./kernel32.ts";
 import { fromWide, wide, wideRoom } from "./wide.ts";
 
 export const HKEY_LOCAL_MACHINE: Handle = 0x80000002;
-export const HKEY_CLASSES_ROOT: Handle = 0x80000000;
 const KEY_READ = 0x20019;
 const KEY_WRITE = 0x20006;
 const KEY_WOW64_64KEY = 0x100;

@@ -8,8 +8,6 @@ export interface Body {
    * @returns how many; 0 at the end
    */
   next(into: Buffer, start: number, end: number): number;
-  /** The host went away before the end. */
-  abandon?(): void;
 }
 
 export const isBody = (value: unknown): value is Body =>

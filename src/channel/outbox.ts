@@ -115,7 +115,6 @@ export function createOutbox(port: Port): Outbox {
       gather();
     },
     clear() {
-      for (const waiting of backlog) if (isBody(waiting)) waiting.abandon?.();
       backlog = [];
       restEnd = restAt;
       gathered = "";
