@@ -93,7 +93,8 @@ describeWith("freeze --run", ready, () => {
     await using guest = await makeGuest();
     const mark = join(newFolder(), "mark");
     const command = `trap "echo caught >>${mark}" INT; echo begun >${mark}; i=0; while [ $i -lt 20 ]; do sleep 0.05; i=$((i+1)); done; exit 4`;
-    const words = ctlCommand("--socket", guest.socket, "freeze", "--run", `'${command}'`).join(" ");
+    // Without exec, a shell in between would get the signal too and tell its own end.
+    const words = ["exec", ...ctlCommand("--socket", guest.socket, "freeze", "--run", `'${command}'`)].join(" ");
     const terminal = Bun.spawn([...dieWithParent, "script", "-qec", words, "/dev/null"], {
       stdin: "pipe",
       stdout: "ignore",
