@@ -88,8 +88,39 @@ function runTasks(): void {
   for (const task of now) task();
 }
 
+/**
+ * A host that asks one thing after the other asks again within some microseconds, and to fall asleep and be woken up
+ * takes longer than that. So after short waits the next one begins awake. Where that is in vain, as on a single
+ * processor that the host's side needs too, it is tried ever more rarely.
+ */
+const SHORT_MS = 0.1;
+const AWAKE_MS = 0.05;
+const MOST_SHORT_WAITS = 1024;
+let shortWaitsToGo = 1;
+let shortWaitsAfterFailure = 1;
+
+/** Waits for events. @returns how many, -1 and errno when it failed */
+function wait(): number {
+  const milliseconds = patience();
+  if (milliseconds === 0) return libc.epoll_wait(epoll, readyPointer, MAX_EVENTS, 0);
+  const begin = monotonic();
+  if (shortWaitsToGo === 0) {
+    do {
+      const count = libc.epoll_wait(epoll, readyPointer, MAX_EVENTS, 0);
+      if (count === 0) continue;
+      shortWaitsAfterFailure = 1;
+      return count;
+    } while (monotonic() - begin < AWAKE_MS);
+    shortWaitsToGo = shortWaitsAfterFailure;
+    shortWaitsAfterFailure = Math.min(2 * shortWaitsAfterFailure, MOST_SHORT_WAITS);
+  }
+  const count = libc.epoll_wait(epoll, readyPointer, MAX_EVENTS, milliseconds);
+  if (monotonic() - begin < SHORT_MS) shortWaitsToGo--;
+  return count;
+}
+
 function turn(): void {
-  const count = libc.epoll_wait(epoll, readyPointer, MAX_EVENTS, patience());
+  const count = wait();
   if (count < 0 && errno() !== EINTR) check(count, "epoll_wait");
   for (let index = 0; index < count; index++) {
     const at = index * EPOLL_EVENT.size;
