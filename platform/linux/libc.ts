@@ -33,6 +33,7 @@ const AT_START = {
   epoll_create1: { args: ["int"], returns: "int" },
   epoll_ctl: { args: ["int", "int", "int", "ptr"], returns: "int" },
   epoll_wait: { args: ["int", "ptr", "int", "int"], returns: "int" },
+  sched_yield: { args: [], returns: "int" },
   poll: { args: ["ptr", "u64", "int"], returns: "int" },
   sigaction: { args: ["int", "ptr", "ptr"], returns: "int" },
   mmap: { args: ["ptr", "usize", "int", "int", "int", "i64"], returns: FFIType.i64_fast },

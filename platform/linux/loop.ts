@@ -106,6 +106,7 @@ function wait(): number {
   const begin = monotonic();
   if (shortWaitsToGo === 0) {
     do {
+      libc.sched_yield();
       const count = libc.epoll_wait(epoll, readyPointer, MAX_EVENTS, 0);
       if (count === 0) continue;
       shortWaitsAfterFailure = 1;
