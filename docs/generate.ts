@@ -7,7 +7,7 @@
 import { join } from "node:path";
 import { BCLINUX_COMMANDS } from "../src/dialect/qga/bclinux.ts";
 import type { Command } from "../src/dialect/qga/command.ts";
-import { QGA_COMMANDS } from "../src/dialect/qga/table.ts";
+import { declaredCommand, declaredCommands } from "../src/dialect/qga/table.ts";
 import { type Recorded, readRecording } from "../test/conformance/recording.ts";
 import { isOptional, itemOf, members, notation } from "./notation.ts";
 import { platforms } from "./platforms.ts";
@@ -123,8 +123,8 @@ function document(): string {
     "# Commands",
     "",
     "```",
-    "→ " + exampleOf(QGA_COMMANDS.find(({ name }) => name === "guest-file-read")!).send,
-    "← " + exampleOf(QGA_COMMANDS.find(({ name }) => name === "guest-file-read")!).reply,
+    "→ " + exampleOf(declaredCommand("guest-file-read")!).send,
+    "← " + exampleOf(declaredCommand("guest-file-read")!).reply,
     "```",
     "",
     "`→` is what a host sends, `←` what the agent answers. Where an answer depends on the machine, its types stand in",
@@ -135,8 +135,8 @@ function document(): string {
     "This page is made from the declarations of the commands by `npm run docs`. The code of a command stands in",
     "`src/dialect/qga/commands/`, declared under its name.",
     "",
-    overview(QGA_COMMANDS),
-    ...byName(QGA_COMMANDS).map(section),
+    overview(declaredCommands()),
+    ...byName(declaredCommands()).map(section),
     "## With `--dialect bclinux` besides",
     "",
     overview(BCLINUX_COMMANDS),

@@ -1,5 +1,4 @@
 /** Where log lines go: standard error, files, and the syslog socket. */
-import { basename } from "node:path";
 import type { LogFile, Logs } from "../../src/guest.ts";
 import { check, cstring, EAGAIN, EINTR, errno, libc } from "./libc.ts";
 import { SOCKADDR_UN } from "./ports.ts";
@@ -38,6 +37,8 @@ const twoDigits = (value: number): string => String(value).padStart(2, "0");
 
 /** A packet as syslog(3) sends it (RFC 3164, section 4.1). */
 function syslogPacket(text: string): Buffer {
+  // The start of an agent does without this module.
+  const { basename }: typeof import("node:path") = require("node:path");
   const now = new Date();
   const day = `${MONTHS[now.getMonth()]} ${String(now.getDate()).padStart(2)}`;
   const time = [now.getHours(), now.getMinutes(), now.getSeconds()].map(twoDigits).join(":");

@@ -1,6 +1,5 @@
 /** Byte streams to a host: virtio-serial, serial lines, listening sockets, standard input and output. */
 import { ptr } from "bun:ffi";
-import { dirname } from "node:path";
 import { type Listener, type Port, type PortEvents, type Ports, SystemError } from "../../src/guest.ts";
 import { exists } from "./files.ts";
 import { check, cstring, EAGAIN, ECONNRESET, EINTR, EPIPE, errno, libc, systemError } from "./libc.ts";
@@ -180,6 +179,8 @@ function socketFamily(fd: number): number {
 
 /** The nearest directory above `path` that exists. */
 function nearestDirectory(path: string): string {
+  // The start of an agent whose channel is there does without this module.
+  const { dirname }: typeof import("node:path") = require("node:path");
   let directory = dirname(path);
   while (!exists(directory)) directory = dirname(directory);
   return directory;

@@ -1,7 +1,7 @@
 /** `inguest man [ctl]`: the manual pages, made from the tables of options, verbs and commands. */
 import type { DescribedOption } from "../config/help.ts";
 import { optionsFor } from "../config/options.ts";
-import { QGA_COMMANDS } from "../dialect/qga/table.ts";
+import { declaredCommands } from "../dialect/qga/table.ts";
 import { QGA_VERSION } from "../dialect/qga/version.ts";
 import type { Guest } from "../guest.ts";
 import { VERSION } from "../version.ts";
@@ -104,7 +104,7 @@ const verbSection = ({ name, summary, operands, details = [], options = [] }: Ve
 function ctlPage(): string {
   const targets = Object.values(TARGET_OPTIONS);
   const others = Object.values(CTL_OPTIONS).filter((option) => !targets.some(({ long }) => long === option.long));
-  const commands = QGA_COMMANDS.toSorted((a, b) => a.name.localeCompare(b.name));
+  const commands = declaredCommands().toSorted((a, b) => a.name.localeCompare(b.name));
   return [
     title("inguest-ctl"),
     section("NAME", "inguest\\-ctl \\- talk from the host with the agent of a guest\n"),

@@ -1,6 +1,4 @@
 /** Standard output of the subcommands. */
-import { writeSync } from "node:fs";
-
 const STANDARD_OUTPUT = 1;
 const RETRY_MS = 2;
 
@@ -11,6 +9,8 @@ const codeOf = (error: unknown): unknown => (error instanceof Error && "code" in
  * @param position where in the file; left out for a pipe or a terminal
  */
 export function writeFully(descriptor: number, bytes: Uint8Array, position?: number): void {
+  // The agent does without this module.
+  const { writeSync }: typeof import("node:fs") = require("node:fs");
   for (let at = 0; at < bytes.byteLength; ) {
     try {
       at += writeSync(descriptor, bytes, at, bytes.byteLength - at, position === undefined ? null : position + at);

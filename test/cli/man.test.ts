@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { VERBS } from "../../src/cli/ctl/table.ts";
 import { troff } from "../../src/cli/man.ts";
 import { ALL_OPTIONS } from "../../src/config/options.ts";
-import { QGA_COMMANDS } from "../../src/dialect/qga/table.ts";
+import { declaredCommands } from "../../src/dialect/qga/table.ts";
 import { inguestCommand } from "../lab/agent.ts";
 import { describeWith, ensurePackages } from "../lab/apt.ts";
 import { mustRun, run } from "../lab/process.ts";
@@ -40,7 +40,7 @@ describeWith("pages of the manual", packages, () => {
       const wanted =
         words.length === 0
           ? ALL_OPTIONS.map(({ long }) => `--${long}`)
-          : [...VERBS.map(({ name }) => name), ...QGA_COMMANDS.map(({ name }) => name), "--libvirt=DOMAIN"];
+          : [...VERBS.map(({ name }) => name), ...declaredCommands().map(({ name }) => name), "--libvirt=DOMAIN"];
       expect(wanted.filter((word) => !shown.includes(word))).toEqual([]);
       expect(shown).not.toMatch(/\{\w+\}/);
     });

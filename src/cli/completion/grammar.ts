@@ -1,7 +1,7 @@
 /** All words that a command line of `inguest` can have, gathered from the tables that declare them. */
 import type { DescribedOption } from "../../config/help.ts";
 import { ALL_OPTIONS, type Option } from "../../config/options.ts";
-import { QGA_COMMANDS } from "../../dialect/qga/table.ts";
+import { declaredCommands } from "../../dialect/qga/table.ts";
 import { VERBS } from "../ctl/table.ts";
 import { CTL_OPTIONS } from "../ctl-options.ts";
 import { DOCTOR } from "../doctor.ts";
@@ -101,11 +101,13 @@ export const grammar = (): Grammar => ({
       options: options.map(completed),
       takesFiles: FILE_OPERANDS.includes(name),
     })),
-    commands: QGA_COMMANDS.map(({ name, summary, arguments: given }) => ({
-      name,
-      summary,
-      arguments: Object.keys(given),
-    })).toSorted((a, b) => a.name.localeCompare(b.name)),
+    commands: declaredCommands()
+      .map(({ name, summary, arguments: given }) => ({
+        name,
+        summary,
+        arguments: Object.keys(given),
+      }))
+      .toSorted((a, b) => a.name.localeCompare(b.name)),
   },
 });
 

@@ -1,5 +1,5 @@
 /** `inguest ctl COMMAND KEY=VALUE...`: a command of the agent, as it is. */
-import { QGA_COMMANDS } from "../../dialect/qga/table.ts";
+import { declaredCommand } from "../../dialect/qga/table.ts";
 import { readArguments } from "../arguments.ts";
 import { EXIT, show, type Verb } from "./verb.ts";
 
@@ -11,7 +11,7 @@ export const commandVerb = (name: string): Verb => ({
   count: [0, Infinity],
   async run(context) {
     const { client, operands } = context;
-    const known = QGA_COMMANDS.find((command) => command.name === name);
+    const known = declaredCommand(name);
     const values = readArguments(operands, known);
     if (known?.successResponse === false) await client.callSilent(name, values);
     else show(context, await client.call(name, values));

@@ -1,10 +1,10 @@
 /** `inguest ctl ls-commands`: what the agent can be asked. */
-import { QGA_COMMANDS } from "../../dialect/qga/table.ts";
+import { declaredCommand } from "../../dialect/qga/table.ts";
 import type { Json } from "../../framing/json.ts";
 import { isTrue, itemsOf, memberOf, textOf } from "./reply.ts";
 import { EXIT, show, type Verb } from "./verb.ts";
 
-const summaryOf = (name: string): string => QGA_COMMANDS.find((command) => command.name === name)?.summary ?? "";
+const summaryOf = (name: string): string => declaredCommand(name)?.summary ?? "";
 
 /** The first sentence. */
 const brief = (summary: string): string => /^.*?[.:;](?= |$)/.exec(summary)?.[0].slice(0, -1) ?? summary;
