@@ -50,9 +50,11 @@ const MAX_READ = 48 * 1024 * 1024;
 /** Bytes read at once: a multiple of 3, so that slices of base64 join without padding. */
 const SLICE = 96 * 1024;
 /** Bytes encoded or decoded at once, a multiple of 3 too: short strings are garbage whose memory is soon used again. */
-const PIECE = 6 * 1024;
+const PIECE = 12 * 1024;
 const LINE_FEED = 0x0a;
 const PADDING = 0x3d;
+/** Room for decoded bytes that is larger is given back after use. */
+const KEPT = 256 * 1024;
 /** Room in a reply around the data. */
 const FRAME = 128;
 
@@ -152,7 +154,9 @@ export function createFileHandles(guest: Guest, nextHandle: () => number, frozen
         if (over) return 0;
         over = true;
         const eof = first.count < count;
-        return into.write(`{"count": ${first.count}, "buf-b64": "${first.base64}", "eof": ${eof}}`, start, "latin1");
+        let at = start + into.write(`{"count": ${first.count}, "buf-b64": "`, start, "latin1");
+        at += into.write(first.base64, at, "latin1");
+        return at + into.write(`", "eof": ${eof}}`, at, "latin1") - start;
       },
     };
   };
@@ -291,6 +295,7 @@ export function createFileHandles(guest: Guest, nextHandle: () => number, frozen
       if (count !== undefined && (count < 0 || count > length)) throw countError(count);
       const wanted = count === undefined ? length : Number(count);
       writeAll(entry.file, bytes, wanted, 0);
+      if (bytes.byteLength > KEPT) decoded = undefined;
       return wanted;
     },
     writer: (handle) => createWriter(find(handle)),
