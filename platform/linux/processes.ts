@@ -88,15 +88,15 @@ function candidates(program: string, env: readonly string[] | undefined): string
     .filter((file) => libc.access(cstring(file), X_OK) === 0);
 }
 
-let inherited: readonly string[] | undefined;
-function ownEnvironment(): readonly string[] {
-  inherited ??= Object.entries(process.env).map(([name, value]) => `${name}=${value ?? ""}`);
+let inherited: ReturnType<typeof cstringArray> | undefined;
+function ownEnvironment(): ReturnType<typeof cstringArray> {
+  inherited ??= cstringArray(Object.entries(process.env).map(([name, value]) => `${name}=${value ?? ""}`));
   return inherited;
 }
 
 function spawnFile(file: string, argv: readonly string[], env: readonly string[] | undefined): number {
   const { array, keep } = cstringArray(argv);
-  const environment = cstringArray(env ?? ownEnvironment());
+  const environment = env === undefined ? ownEnvironment() : cstringArray(env);
   const code = libc.posix_spawn(pidOut, cstring(file), actions, attributes, array, environment.array);
   // The strings must outlive the call; this use of them keeps the collector away.
   if (keep.length + environment.keep.length < 0) throw new RangeError();
