@@ -71,21 +71,30 @@ function issueText(issue: v.BaseIssue<unknown>): string {
   return `Invalid parameter type for '${name}', expected: ${issue.message}`;
 }
 
-const schemas = new WeakMap<Command, v.GenericSchema>();
+type Values = Parameters<Command["run"]>[0];
 
-/** @throws QgaError */
-function readArguments(command: Command, given: JsonObject): Parameters<Command["run"]>[0] {
-  let schema = schemas.get(command);
-  if (schema === undefined) {
-    schema = struct(command.arguments);
-    schemas.set(command, schema);
-  }
-  const parsed = v.safeParse(schema, given, { abortEarly: true });
-  if (!parsed.success) throw new QgaError(issueText(parsed.issues[0]));
-  return parsed.output as Parameters<Command["run"]>[0];
+interface ArgumentReader {
+  readonly schema: v.GenericSchema;
+  /** What no arguments at all come to, once it is known. */
+  none?: Values;
 }
 
-const NO_ARGUMENTS: JsonObject = {};
+const readers = new WeakMap<Command, ArgumentReader>();
+
+/** @throws QgaError */
+function readArguments(command: Command, given: JsonObject | undefined): Values {
+  let reader = readers.get(command);
+  if (reader === undefined) {
+    reader = { schema: struct(command.arguments) };
+    readers.set(command, reader);
+  }
+  if (given === undefined && reader.none !== undefined) return reader.none;
+  const parsed = v.safeParse(reader.schema, given ?? {}, { abortEarly: true });
+  if (!parsed.success) throw new QgaError(issueText(parsed.issues[0]));
+  const values = parsed.output as Values;
+  if (given === undefined) reader.none = values;
+  return values;
+}
 
 const idText = (value: Json): string =>
   isJsonObject(value) && value.id !== undefined ? `, "id": ${toJson(value.id)}` : "";
@@ -130,7 +139,7 @@ export function dispatch(value: Json, long: LongString | undefined, agent: Agent
     if (!isJsonObject(value)) throw new QgaError("QMP input must be a JSON object");
     const { name, given } = readRequest(value);
     const command = allowedCommand(name, agent);
-    const result = command.run(readArguments(command, given ?? NO_ARGUMENTS), agent, long);
+    const result = command.run(readArguments(command, given), agent, long);
     if (!(result instanceof Promise)) return successReply(command, result as Writable | Body, value, note);
     return result.then(
       (later) => successReply(command, later as Writable, value, note),
