@@ -99,14 +99,26 @@ const MOST_SHORT_WAITS = 1024;
 let shortWaitsToGo = 1;
 let shortWaitsAfterFailure = 1;
 
+/** How long a child that was started comes first: most are done by then, and each question would interrupt it. */
+const CHILD_FIRST_MS = 2;
+let childFirstUntil = 0;
+
+/** Lets a child that was just started run before the next wait, should it be on the same processor. */
+export function childStarted(): void {
+  childFirstUntil = monotonic() + CHILD_FIRST_MS;
+}
+
 /** Waits for events. @returns how many, -1 and errno when it failed */
 function wait(): number {
   const milliseconds = patience();
   if (milliseconds === 0) return libc.epoll_wait(epoll, readyPointer, MAX_EVENTS, 0);
   const begin = monotonic();
+  if (begin < childFirstUntil) {
+    libc.sched_yield();
+    return libc.epoll_wait(epoll, readyPointer, MAX_EVENTS, milliseconds);
+  }
   if (shortWaitsToGo === 0) {
     do {
-      libc.sched_yield();
       const count = libc.epoll_wait(epoll, readyPointer, MAX_EVENTS, 0);
       if (count === 0) continue;
       shortWaitsAfterFailure = 1;

@@ -2,7 +2,7 @@
 import { ptr } from "bun:ffi";
 import type { ExitStatus, Processes, SpawnEvents, SpawnRequest } from "../../src/guest.ts";
 import { check, cstring, cstringArray, EAGAIN, EINTR, errno, libc, systemError } from "./libc.ts";
-import { EPOLLIN, EPOLLOUT, loop, unwatchFd, watchFd } from "./loop.ts";
+import { childStarted, EPOLLIN, EPOLLOUT, loop, unwatchFd, watchFd } from "./loop.ts";
 
 const O_CLOEXEC = 0o2000000;
 const O_NONBLOCK = 0o4000;
@@ -248,6 +248,7 @@ function spawn(request: SpawnRequest, events: SpawnEvents): number {
     libc.posix_spawn_file_actions_destroy(actions);
     libc.posix_spawnattr_destroy(attributes);
   }
+  childStarted();
 
   let status: ExitStatus | undefined;
   let timedOut = false;
