@@ -8,6 +8,7 @@
 import { type Pointer, ptr } from "bun:ffi";
 import { drainMicrotasks } from "bun:jsc";
 import type { Loop } from "../../src/guest.ts";
+import { after, patience, runTasks, runTimers, soon } from "../../src/timers.ts";
 import { check, EINTR, errno, libc } from "./libc.ts";
 import { openSignalPipe } from "./signals.ts";
 
@@ -25,6 +26,8 @@ const EPOLL_CTL_MOD = 3;
 /** struct epoll_event is packed on x86-64 only (epoll_ctl(2)). */
 export const EPOLL_EVENT = process.arch === "x64" ? { size: 12, events: 0, data: 4 } : { size: 16, events: 0, data: 8 };
 const MAX_EVENTS = 64;
+/** epoll_wait(2) without a time limit. */
+const FOREVER = -1;
 
 const SIGNAL_NAMES: Readonly<Record<number, string>> = { 2: "SIGINT", 15: "SIGTERM" };
 
@@ -37,12 +40,6 @@ const scratch = Buffer.alloc(EPOLL_EVENT.size);
 /** What to call for a descriptor, by its number. */
 const handlers: (((events: number) => void) | undefined)[] = [];
 
-interface Timer {
-  readonly due: number;
-  readonly callback: () => void;
-}
-let timers: Timer[] = [];
-let tasks: (() => void)[] = [];
 let running = false;
 
 function control(operation: number, fd: number, events: number): void {
@@ -69,35 +66,16 @@ export function unwatchFd(fd: number): void {
   libc.epoll_ctl(epoll, EPOLL_CTL_DEL, fd, scratch);
 }
 
-const monotonic = (): number => performance.now();
-
-/** Milliseconds to sleep: until the next timer, for ever (-1) when there is none. */
-function patience(): number {
-  if (tasks.length > 0) return 0;
-  const next = timers[0];
-  return next === undefined ? -1 : Math.max(0, Math.ceil(next.due - monotonic()));
-}
-
-function runTimers(): void {
-  while (timers[0] !== undefined && timers[0].due <= monotonic()) timers.shift()?.callback();
-}
-
-function runTasks(): void {
-  const now = tasks;
-  tasks = [];
-  for (const task of now) task();
-}
-
 function turn(): void {
-  const count = libc.epoll_wait(epoll, readyPointer, MAX_EVENTS, patience());
+  const count = libc.epoll_wait(epoll, readyPointer, MAX_EVENTS, patience(FOREVER));
   if (count < 0 && errno() !== EINTR) check(count, "epoll_wait");
   for (let index = 0; index < count; index++) {
     const at = index * EPOLL_EVENT.size;
     const fd = ready.readInt32LE(at + EPOLL_EVENT.data);
     handlers[fd]?.(ready.readUInt32LE(at + EPOLL_EVENT.events));
   }
-  if (timers.length > 0) runTimers();
-  if (tasks.length > 0) runTasks();
+  runTimers();
+  runTasks();
   drainMicrotasks();
 }
 
@@ -109,17 +87,8 @@ export const loop: Loop = {
   stop() {
     running = false;
   },
-  after(milliseconds, callback) {
-    const timer = { due: monotonic() + milliseconds, callback };
-    const at = timers.findIndex((other) => other.due > timer.due);
-    timers.splice(at < 0 ? timers.length : at, 0, timer);
-    return () => {
-      timers = timers.filter((other) => other !== timer);
-    };
-  },
-  soon(callback) {
-    tasks.push(callback);
-  },
+  after,
+  soon,
   onTerminate(callback) {
     const signals = openSignalPipe(Object.keys(SIGNAL_NAMES).map(Number));
     watchFd(signals.fd, EPOLLIN, () => {
