@@ -6,6 +6,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { dropUnusedData } from "./build-data.ts";
 import { version } from "./package.json";
 
 interface Target {
@@ -120,6 +121,7 @@ async function build(name: string, target: Target): Promise<string> {
   if (!result.success) throw new AggregateError(result.logs, `building ${file} failed`);
   blotOut(`${DIST}/${file}`, HIJACKING_VARIABLES);
   if (target.platform === "linux") purgeAtOnce(`${DIST}/${file}`);
+  dropUnusedData(`${DIST}/${file}`);
   return file;
 }
 

@@ -6,7 +6,6 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { gzipSync } from "node:zlib";
 
 /** A member of a tar archive. Paths are relative. */
 export type TarMember =
@@ -116,6 +115,9 @@ function withDirectories(
   return all.sort((left, right) => (left.path < right.path ? -1 : 1));
 }
 
+/** How hard to compress: libdeflate's levels. */
+type Compression = 1 | 12;
+
 export interface ApkPackage {
   readonly name: string;
   /** With the packager's release: `1.2.3-r0`. */
@@ -129,17 +131,20 @@ export interface ApkPackage {
   readonly files: readonly { readonly from: string; readonly to: string; readonly mode: number }[];
   /** Scripts by what they are run for: `post-install`. */
   readonly scripts: Readonly<Record<string, string>>;
-  /** How hard to compress: 0 to 9. */
-  readonly level: number;
+  readonly level: Compression;
   /** Seconds since 1970. */
   readonly time: number;
 }
+
+/** Of those that gzip(1) reads, the smallest: the format knows no other compression. */
+const compressed = (bytes: Buffer, level: Compression): Uint8Array =>
+  Bun.gzipSync(new Uint8Array(bytes), { library: "libdeflate", level });
 
 /** The bytes of a package. */
 export function apk(wanted: ApkPackage): Buffer {
   const { name, version, description, license, machine, depends, files, scripts, level, time } = wanted;
   const members = withDirectories(files);
-  const data = gzipSync(tar(members, { time, checksums: true, end: true }), { level });
+  const data = compressed(tar(members, { time, checksums: true, end: true }), level);
   const size = members.reduce((total, member) => total + (member.kind === "file" ? member.bytes.byteLength : 0), 0);
   const facts: readonly (readonly [string, string | number])[] = [
     ["pkgname", name],
@@ -161,5 +166,5 @@ export function apk(wanted: ApkPackage): Buffer {
     ),
   ];
   // The two archives are read as one, so the first has no end.
-  return Buffer.concat([gzipSync(tar(control, { time, checksums: false, end: false }), { level }), data]);
+  return Buffer.concat([compressed(tar(control, { time, checksums: false, end: false }), level), data]);
 }

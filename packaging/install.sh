@@ -102,6 +102,8 @@ digest() {
 fetch SHA256SUMS
 if [ -n "$(sum_of "$name.tar.xz")" ] && has xz && has tar; then
   file=$name.tar.xz
+elif [ -n "$(sum_of "$name.tar.xz")" ] && [ -z "$(sum_of "$name")" ]; then
+  fail "xz or tar is missing, which $name.tar.xz needs: on Debian, apt-get install xz-utils tar"
 else
   file=$name
 fi

@@ -1,9 +1,10 @@
 /**
- * Makes the packages of a release from what `npm run build` has put into dist/: deb, rpm, apk and tarballs with an SBOM,
- * install.sh and SHA256SUMS, in dist/release/ or where `--out` says. `--target NAME` packs one target, `--format NAME`
- * makes one kind of package, `--quick` compresses them lightly, for tests.
+ * Makes the packages of a release from what `npm run build` has put into dist/: deb, rpm, apk, tarballs and a zip with an
+ * SBOM, install.sh and SHA256SUMS, in dist/release/ or where `--out` says. `--target NAME` packs one target, `--format
+ * NAME` makes one kind of package, `--quick` compresses them lightly, for tests. A package that has become too large is
+ * an error.
  *
- * It needs dpkg-deb, rpmbuild, tar and xz: Debian's packages dpkg, rpm, tar and xz-utils.
+ * It needs dpkg-deb, rpmbuild, tar, xz and zip: Debian's packages dpkg, rpm, tar, xz-utils and zip.
  */
 import { createHash } from "node:crypto";
 import {
@@ -16,6 +17,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -23,11 +25,30 @@ import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { description, license, version } from "../package.json";
 import { apk } from "./apk.ts";
-import { filesWithOpenrc, filesWithSystemd, PACKAGING, type PackagedFile } from "./layout.ts";
+import { printFiles } from "./generated.ts";
+import {
+  filesOfApk,
+  filesOfDeb,
+  filesOfLinuxArchive,
+  filesOfRpm,
+  filesOfWindowsArchive,
+  type Made,
+  PACKAGING,
+  type PackagedFile,
+} from "./layout.ts";
 import { sbom } from "./sbom.ts";
 
 const ROOT = resolve(PACKAGING, "..");
 const NAME = "inguest";
+/** Bytes that a package may have. */
+const LIMIT = 42e6;
+/**
+ * The same by format. Deflate is all that every Windows unpacks by itself, and it leaves 41 MB of the machine code alone;
+ * the tarball beside the zip is the small one.
+ */
+const OWN_LIMITS: Readonly<Record<string, number>> = { zip: 48e6 };
+/** Of the programs that compress. */
+const HARDEST = 9;
 
 interface Target {
   /** The executable in dist/. */
@@ -36,14 +57,18 @@ interface Target {
   readonly deb?: string;
   readonly rpm?: string;
   readonly apk?: string;
+  /** What is in its archives. */
+  readonly archive: (made: Made) => PackagedFile[];
+  /** Whether those who have it expect a zip. */
+  readonly zip?: true;
 }
 
 const TARGETS: Readonly<Record<string, Target>> = {
-  "linux-x64": { executable: "inguest-linux-x64", deb: "amd64", rpm: "x86_64" },
-  "linux-arm64": { executable: "inguest-linux-arm64", deb: "arm64", rpm: "aarch64" },
-  "linux-x64-musl": { executable: "inguest-linux-x64-musl", apk: "x86_64" },
-  "linux-arm64-musl": { executable: "inguest-linux-arm64-musl", apk: "aarch64" },
-  "windows-x64": { executable: "inguest-windows-x64.exe" },
+  "linux-x64": { executable: "inguest-linux-x64", deb: "amd64", rpm: "x86_64", archive: filesOfLinuxArchive },
+  "linux-arm64": { executable: "inguest-linux-arm64", deb: "arm64", rpm: "aarch64", archive: filesOfLinuxArchive },
+  "linux-x64-musl": { executable: "inguest-linux-x64-musl", apk: "x86_64", archive: filesOfLinuxArchive },
+  "linux-arm64-musl": { executable: "inguest-linux-arm64-musl", apk: "aarch64", archive: filesOfLinuxArchive },
+  "windows-x64": { executable: "inguest-windows-x64.exe", archive: filesOfWindowsArchive, zip: true },
 };
 
 /** Where packages are made. */
@@ -61,7 +86,7 @@ interface Workshop {
 function run(argv: readonly string[], options: { readonly cwd?: string; readonly time?: number } = {}): string {
   const environment = options.time === undefined ? {} : { SOURCE_DATE_EPOCH: String(options.time) };
   const { exitCode, stdout, stderr } = Bun.spawnSync([...argv], {
-    env: { ...process.env, LC_ALL: "C", ...environment },
+    env: { ...process.env, LC_ALL: "C", TZ: "UTC", ...environment },
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   });
   if (exitCode !== 0) throw new Error(`${argv.join(" ")} failed: ${stderr.toString() || stdout.toString()}`);
@@ -99,9 +124,9 @@ function debControl(machine: string, files: readonly PackagedFile[]): string {
   return `${fields.map(([name, value]) => `${name}: ${value}\n`).join("")} ${description}.\n`;
 }
 
-function makeDeb(machine: string, executable: string, { scratch, out, level, time }: Workshop): string {
+function makeDeb(machine: string, made: Made, { scratch, out, level, time }: Workshop): string {
   const tree = join(scratch, "deb");
-  const files = filesWithSystemd(executable);
+  const files = filesOfDeb(made);
   stage(files, tree);
   const control = join(tree, "DEBIAN");
   mkdirSync(control, { mode: 0o755 });
@@ -117,10 +142,10 @@ function makeDeb(machine: string, executable: string, { scratch, out, level, tim
   return file;
 }
 
-function makeRpm(machine: string, executable: string, { scratch, out, level, time }: Workshop): string {
+function makeRpm(machine: string, made: Made, { scratch, out, level, time }: Workshop): string {
   const tree = join(scratch, "rpm-files");
   const top = join(scratch, "rpm");
-  stage(filesWithSystemd(executable), tree);
+  stage(filesOfRpm(made), tree);
   const definitions = Object.entries({
     _topdir: top,
     staging: tree,
@@ -144,7 +169,7 @@ function makeRpm(machine: string, executable: string, { scratch, out, level, tim
   return file;
 }
 
-function makeApk(machine: string, executable: string, { out, level, time }: Workshop): string {
+function makeApk(machine: string, made: Made, { out, level, time }: Workshop): string {
   const scriptOf = (event: string): string => readFileSync(join(PACKAGING, "apk", event), "utf8");
   const file = `${NAME}-${version}-r0.${machine}.apk`;
   const bytes = apk({
@@ -154,43 +179,49 @@ function makeApk(machine: string, executable: string, { out, level, time }: Work
     license,
     machine,
     depends: ["libstdc++", "openrc", "!qemu-guest-agent"],
-    files: filesWithOpenrc(executable),
+    files: filesOfApk(made),
     scripts: { "post-install": scriptOf("post-install"), "pre-deinstall": scriptOf("pre-deinstall") },
-    level,
+    level: level === HARDEST ? 12 : 1,
     time,
   });
   writeFileSync(join(out, file), bytes);
   return file;
 }
 
-/** The executable and what a person wants beside it. */
-function makeTarball(executable: string, name: string, { scratch, out, level, time }: Workshop): string {
-  const folder = name.replace(/\.exe$/, "");
-  const ending = name.endsWith(".exe") ? ".exe" : "";
-  const documents = ["LICENSE", "README.md", "CHANGELOG.md"];
-  stage(
-    [
-      { from: executable, to: `/${folder}/${NAME}${ending}`, mode: 0o755 },
-      ...documents.map(
-        (document): PackagedFile => ({ from: join(ROOT, document), to: `/${folder}/${document}`, mode: 0o644 }),
-      ),
-    ],
-    scratch,
-  );
+/** Lays out an archive's folder, which has the name of the target's executable. @returns its name */
+function stageArchive({ archive, executable }: Target, made: Made, scratch: string): string {
+  const folder = executable.replace(/\.exe$/, "");
+  stage(archive(made), join(scratch, folder));
+  return folder;
+}
+
+function makeTarball(target: Target, made: Made, { scratch, out, level, time }: Workshop): string {
+  const folder = stageArchive(target, made, scratch);
   const file = `${folder}.tar.xz`;
   const owners = ["--owner=root:0", "--group=root:0", "--sort=name", `--mtime=@${time}`];
   run(["tar", "-C", scratch, ...owners, `--use-compress-program=xz -T0 -${level}`, "-cf", join(out, file), folder]);
   return file;
 }
 
-type Maker = (target: Target, executable: string, workshop: Workshop) => string | undefined;
+function makeZip(target: Target, made: Made, { scratch, out, level, time }: Workshop): string {
+  const folder = stageArchive(target, made, scratch);
+  const paths = target.archive(made).map(({ to }) => `${folder}${to}`);
+  for (const path of paths) utimesSync(join(scratch, path), time, time);
+  const file = `${folder}.zip`;
+  // One that is there would be added to.
+  rmSync(join(out, file), { force: true });
+  run(["zip", "-q", "-X", `-${level}`, join(out, file), ...paths.sort()], { cwd: scratch });
+  return file;
+}
+
+type Maker = (target: Target, made: Made, workshop: Workshop) => string | undefined;
 
 const FORMATS: Readonly<Record<string, Maker>> = {
-  deb: ({ deb }, executable, workshop) => (deb === undefined ? undefined : makeDeb(deb, executable, workshop)),
-  rpm: ({ rpm }, executable, workshop) => (rpm === undefined ? undefined : makeRpm(rpm, executable, workshop)),
-  apk: ({ apk: machine }, executable, workshop) =>
-    machine === undefined ? undefined : makeApk(machine, executable, workshop),
-  tarball: (target, executable, workshop) => makeTarball(executable, target.executable, workshop),
+  deb: ({ deb }, made, workshop) => (deb === undefined ? undefined : makeDeb(deb, made, workshop)),
+  rpm: ({ rpm }, made, workshop) => (rpm === undefined ? undefined : makeRpm(rpm, made, workshop)),
+  apk: ({ apk: machine }, made, workshop) => (machine === undefined ? undefined : makeApk(machine, made, workshop)),
+  tarball: makeTarball,
+  zip: (target, made, workshop) => (target.zip ? makeZip(target, made, workshop) : undefined),
 };
 
 /** Of the last commit, as reproducible builds have it; of now outside a repository. */
@@ -226,6 +257,18 @@ function chosen<Entry>(
   return found;
 }
 
+const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(1);
+
+/** Does something in a directory that is made for it. */
+function inScratch<Result>(work: (scratch: string) => Result): Result {
+  const scratch = mkdtempSync(join(tmpdir(), "inguest-package-"));
+  try {
+    return work(scratch);
+  } finally {
+    rmSync(scratch, { recursive: true });
+  }
+}
+
 function main(): void {
   const { values } = parseArgs({
     options: {
@@ -243,24 +286,30 @@ function main(): void {
   const absent = targets.find(([, { executable }]) => !existsSync(join(dist, executable)));
   if (absent !== undefined)
     throw new Error(`${absent[1].executable} is missing: npm run build -- --target ${absent[0]}`);
+  // Of directories that are packed.
+  process.umask(0o022);
   mkdirSync(out, { recursive: true });
   const time = sourceTime();
-  const level = values.quick ? 1 : 9;
-  for (const [, target] of targets) {
-    for (const [, make] of formats) {
-      const scratch = mkdtempSync(join(tmpdir(), "inguest-package-"));
-      try {
-        const file = make(target, join(dist, target.executable), { scratch, out, level, time });
-        if (file !== undefined)
-          console.log(`${(statSync(join(out, file)).size / 1e6).toFixed(1).padStart(6)} MB  ${file}`);
-      } finally {
-        rmSync(scratch, { recursive: true });
+  const level = values.quick ? 0 : HARDEST;
+  const tooLarge: string[] = [];
+  inScratch((printed) => {
+    printFiles(printed);
+    for (const [, target] of targets) {
+      const made = { executable: join(dist, target.executable), printed };
+      for (const [format, make] of formats) {
+        const file = inScratch((scratch) => make(target, made, { scratch, out, level, time }));
+        if (file === undefined) continue;
+        const { size } = statSync(join(out, file));
+        console.log(`${megabytes(size).padStart(6)} MB  ${file}`);
+        const limit = OWN_LIMITS[format] ?? LIMIT;
+        if (size > limit) tooLarge.push(`${file} has more than ${megabytes(limit)} MB`);
       }
     }
-  }
+  });
   copyFileSync(join(PACKAGING, "install.sh"), join(out, "install.sh"));
   writeFileSync(join(out, `${NAME}-${version}.cdx.json`), sbom(ROOT, time));
   writeChecksums(out);
+  if (!values.quick && tooLarge.length > 0) throw new Error(tooLarge.join("; "));
 }
 
 if (import.meta.main) main();

@@ -401,10 +401,14 @@ export interface Patient {
   readonly statedir: string;
   /** The file that is there while filesystems are frozen. */
   readonly freezeMark: string;
+  /** How a VM gets a port from its host. */
+  readonly channelAdvice: string;
 }
 
 /** Finds out why hosts get no answer. */
 export interface Doctor {
+  /** The arguments with which the system starts the agent, where they are not the same for all. */
+  startArguments?(): readonly string[] | undefined;
   examine(patient: Patient): readonly Finding[];
 }
 

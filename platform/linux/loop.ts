@@ -8,6 +8,7 @@
 import { type Pointer, ptr } from "bun:ffi";
 import { drainMicrotasks } from "bun:jsc";
 import type { Loop } from "../../src/guest.ts";
+import { after, patience, runTasks, runTimers, soon } from "../../src/timers.ts";
 import { check, EINTR, errno, libc } from "./libc.ts";
 import { openSignalPipe } from "./signals.ts";
 
@@ -25,6 +26,8 @@ const EPOLL_CTL_MOD = 3;
 /** struct epoll_event is packed on x86-64 only (epoll_ctl(2)). */
 export const EPOLL_EVENT = process.arch === "x64" ? { size: 12, events: 0, data: 4 } : { size: 16, events: 0, data: 8 };
 const MAX_EVENTS = 64;
+/** epoll_wait(2) without a time limit. */
+const FOREVER = -1;
 
 const SIGNAL_NAMES: Readonly<Record<number, string>> = { 2: "SIGINT", 15: "SIGTERM" };
 
@@ -37,12 +40,6 @@ const scratch = Buffer.alloc(EPOLL_EVENT.size);
 /** What to call for a descriptor, by its number. */
 const handlers: (((events: number) => void) | undefined)[] = [];
 
-interface Timer {
-  readonly due: number;
-  readonly callback: () => void;
-}
-let timers: Timer[] = [];
-let tasks: (() => void)[] = [];
 let running = false;
 
 function control(operation: number, fd: number, events: number): void {
@@ -69,25 +66,6 @@ export function unwatchFd(fd: number): void {
   libc.epoll_ctl(epoll, EPOLL_CTL_DEL, fd, scratch);
 }
 
-const monotonic = (): number => performance.now();
-
-/** Milliseconds to sleep: until the next timer, for ever (-1) when there is none. */
-function patience(): number {
-  if (tasks.length > 0) return 0;
-  const next = timers[0];
-  return next === undefined ? -1 : Math.max(0, Math.ceil(next.due - monotonic()));
-}
-
-function runTimers(): void {
-  while (timers[0] !== undefined && timers[0].due <= monotonic()) timers.shift()?.callback();
-}
-
-function runTasks(): void {
-  const now = tasks;
-  tasks = [];
-  for (const task of now) task();
-}
-
 /**
  * A host that asks one thing after the other asks again within some microseconds, and to fall asleep and be woken up
  * takes longer than that. So after short waits the next one begins awake. Where that is in vain, as on a single
@@ -105,43 +83,49 @@ let childFirstUntil = 0;
 
 /** Lets a child that was just started run before the next wait, should it be on the same processor. */
 export function childStarted(): void {
-  childFirstUntil = monotonic() + CHILD_FIRST_MS;
+  childFirstUntil = performance.now() + CHILD_FIRST_MS;
 }
 
-/** Waits for events. @returns how many, -1 and errno when it failed */
+/** @returns how many events there are, none or -1 when the time is over or a signal came. @throws SystemError */
+function poll(milliseconds: number): number {
+  const count = libc.epoll_wait(epoll, readyPointer, MAX_EVENTS, milliseconds);
+  if (count < 0 && errno() !== EINTR) check(count, "epoll_wait");
+  return count;
+}
+
+/** Waits for events. @returns how many there are. @throws SystemError */
 function wait(): number {
-  const milliseconds = patience();
-  if (milliseconds === 0) return libc.epoll_wait(epoll, readyPointer, MAX_EVENTS, 0);
-  const begin = monotonic();
+  const milliseconds = patience(FOREVER);
+  if (milliseconds === 0) return poll(0);
+  const begin = performance.now();
   if (begin < childFirstUntil) {
     libc.sched_yield();
-    return libc.epoll_wait(epoll, readyPointer, MAX_EVENTS, milliseconds);
+    return poll(milliseconds);
   }
   if (shortWaitsToGo === 0) {
     do {
-      const count = libc.epoll_wait(epoll, readyPointer, MAX_EVENTS, 0);
+      const count = poll(0);
       if (count === 0) continue;
       shortWaitsAfterFailure = 1;
       return count;
-    } while (monotonic() - begin < AWAKE_MS);
+    } while (performance.now() - begin < AWAKE_MS);
     shortWaitsToGo = shortWaitsAfterFailure;
     shortWaitsAfterFailure = Math.min(2 * shortWaitsAfterFailure, MOST_SHORT_WAITS);
   }
-  const count = libc.epoll_wait(epoll, readyPointer, MAX_EVENTS, milliseconds);
-  if (monotonic() - begin < SHORT_MS) shortWaitsToGo--;
+  const count = poll(milliseconds);
+  if (performance.now() - begin < SHORT_MS) shortWaitsToGo--;
   return count;
 }
 
 function turn(): void {
   const count = wait();
-  if (count < 0 && errno() !== EINTR) check(count, "epoll_wait");
   for (let index = 0; index < count; index++) {
     const at = index * EPOLL_EVENT.size;
     const fd = ready.readInt32LE(at + EPOLL_EVENT.data);
     handlers[fd]?.(ready.readUInt32LE(at + EPOLL_EVENT.events));
   }
-  if (timers.length > 0) runTimers();
-  if (tasks.length > 0) runTasks();
+  runTimers();
+  runTasks();
   drainMicrotasks();
 }
 
@@ -153,17 +137,8 @@ export const loop: Loop = {
   stop() {
     running = false;
   },
-  after(milliseconds, callback) {
-    const timer = { due: monotonic() + milliseconds, callback };
-    const at = timers.findIndex((other) => other.due > timer.due);
-    timers.splice(at < 0 ? timers.length : at, 0, timer);
-    return () => {
-      timers = timers.filter((other) => other !== timer);
-    };
-  },
-  soon(callback) {
-    tasks.push(callback);
-  },
+  after,
+  soon,
   onTerminate(callback) {
     const signals = openSignalPipe(Object.keys(SIGNAL_NAMES).map(Number));
     watchFd(signals.fd, EPOLLIN, () => {

@@ -37,6 +37,9 @@ const SHUTDOWN: Readonly<
   halt: { flag: "-H", openrc: "-H", program: "halt", signal: 10 },
 };
 
+/** The levels of runit-init(8), which tells off from reboot only. */
+const RUNIT_LEVEL: Readonly<Record<ShutdownMode, string>> = { powerdown: "0", reboot: "6", halt: "0" };
+
 /** sd_booted(3) */
 const SYSTEMD = "/run/systemd/system";
 /** The pipe on which openrc-init(8) takes orders. */
@@ -58,6 +61,11 @@ export function shutdownWays(
   const belongs = (file: string, others: readonly string[]): boolean =>
     (systemd || behind(file) !== "systemctl") && !others.includes(behind(file));
 
+  // What runit's packages have as shutdown(8) takes other words in each distribution.
+  const init = systemd ? undefined : find("/sbin/init");
+  if (init !== undefined && behind(init) === "runit-init") {
+    ways.push({ argv: [init, RUNIT_LEVEL[mode]], waits: false });
+  }
   const shutdown = find("/sbin/shutdown", "shutdown");
   if (shutdown !== undefined && belongs(shutdown, ["busybox", "openrc-shutdown"])) {
     // Only that of systemd comes back before the minutes are over.

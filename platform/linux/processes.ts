@@ -1,5 +1,6 @@
 /** Child processes by posix_spawn(3), watched through pidfd_open(2). */
 import { ptr } from "bun:ffi";
+import { watchForEnd } from "../../src/child-end.ts";
 import type { ExitStatus, Processes, SpawnEvents, SpawnRequest } from "../../src/guest.ts";
 import { check, cstring, cstringArray, EAGAIN, EINTR, errno, libc, systemError } from "./libc.ts";
 import { childStarted, EPOLLIN, EPOLLOUT, loop, unwatchFd, watchFd } from "./loop.ts";
@@ -250,37 +251,18 @@ function spawn(request: SpawnRequest, events: SpawnEvents): number {
   }
   childStarted();
 
-  let status: ExitStatus | undefined;
-  let timedOut = false;
-  let open = Number(pipes.stdout !== undefined) + Number(pipes.stderr !== undefined);
-  let cancelTimeout: (() => void) | undefined;
-  const finish = (): void => {
-    if (open > 0 || status === undefined) return;
-    cancelTimeout?.();
-    events.ended(timedOut ? { ...status, timedOut } : status);
-  };
-  const closed = (): void => {
-    open--;
-    finish();
-  };
+  const end = watchForEnd(
+    loop,
+    request.timeout,
+    () => libc.kill(-pid, SIGKILL),
+    (status) => events.ended(status),
+  );
   if (pipes.stdin !== undefined && request.input !== undefined) fillPipe(pipes.stdin.ours, request.input);
-  const abandon: (() => void)[] = [];
   for (const name of ["stdout", "stderr"] as const) {
     const fd = pipes[name]?.ours;
-    if (fd !== undefined) abandon.push(drainPipe(fd, (bytes) => events.output(name, bytes), closed));
+    if (fd !== undefined) end.awaitPipe((closed) => drainPipe(fd, (bytes) => events.output(name, bytes), closed));
   }
-  if (request.timeout !== undefined) {
-    cancelTimeout = loop.after(request.timeout, () => {
-      timedOut = true;
-      libc.kill(-pid, SIGKILL);
-      // What the child has started may have left its group, and keep the pipes open for ever.
-      for (const close of abandon) close();
-    });
-  }
-  reap(pid, (ended) => {
-    status = ended;
-    finish();
-  });
+  reap(pid, end.exited);
   return pid;
 }
 

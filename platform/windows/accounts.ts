@@ -19,7 +19,10 @@ const ComputerNamePhysicalDnsHostname = 5;
 function networkErrorText(code: number): string {
   if (code < NERR_BASE || code > MAX_NERR) return errorText(code);
   const messages = kernel32.LoadLibraryExW(wide("netmsg.dll"), 0, LOAD_LIBRARY_AS_DATAFILE);
-  return errorText(code, Number(messages ?? 0));
+  if (messages === null) return errorText(code);
+  const text = errorText(code, Number(messages));
+  kernel32.FreeLibrary(messages);
+  return text;
 }
 
 async function setPassword(user: string, password: Uint8Array, crypted: boolean): Promise<void> {

@@ -1,5 +1,6 @@
 /** advapi32.dll: tokens and privileges, security descriptors, the registry, services, the event log. */
 import { dlopen, FFIType } from "bun:ffi";
+import { lazily } from "./lazy.ts";
 
 const handle = FFIType.i64_fast;
 
@@ -38,3 +39,14 @@ export const advapi32 = dlopen("advapi32.dll", {
   SetFileSecurityW: { args: ["ptr", "u32", "ptr"], returns: "i32" },
   SetServiceStatus: { args: ["i64", "ptr"], returns: "i32" },
 }).symbols;
+
+/** What only those ask who look at the system from outside of the agent. */
+export const advapi32Questions = lazily(
+  () =>
+    dlopen("advapi32.dll", {
+      GetTokenInformation: { args: ["i64", "u32", "ptr", "u32", "ptr"], returns: "i32" },
+      QueryServiceConfig2W: { args: ["i64", "u32", "ptr", "u32", "ptr"], returns: "i32" },
+      QueryServiceConfigW: { args: ["i64", "ptr", "u32", "ptr"], returns: "i32" },
+      QueryServiceStatusEx: { args: ["i64", "u32", "ptr", "u32", "ptr"], returns: "i32" },
+    }).symbols,
+);

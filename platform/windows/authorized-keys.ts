@@ -1,6 +1,6 @@
 /** Where Windows' OpenSSH looks for keys: in the user's profile, and for administrators in one file for all of them. */
 import type { Pointer } from "bun:ffi";
-import { existsSync, lstatSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, readFileSync, renameSync, unlinkSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { SystemError } from "../../src/guest.ts";
 import { advapi32 } from "./advapi32.ts";
@@ -105,9 +105,15 @@ export function writeAuthorizedKeys(name: string, content: Uint8Array): void {
   }
   wording("write", path, () => {
     refuseLink("write", path);
-    const beside = `${path}.new`;
-    writeFileSync(beside, content);
-    setDescriptor(beside, descriptorFor(user));
-    renameSync(beside, path);
+    // The directory is the user's: a link that lies where the agent is known to write would be followed.
+    const beside = `${path}.${crypto.randomUUID()}`;
+    writeFileSync(beside, content, { flag: "wx" });
+    try {
+      setDescriptor(beside, descriptorFor(user));
+      renameSync(beside, path);
+    } catch (error) {
+      unlinkSync(beside);
+      throw error;
+    }
   });
 }

@@ -1,52 +1,10 @@
 /** Failed calls as typed errors, in the words of the guest's own Windows. */
 import { SystemError } from "../../src/guest.ts";
+import { ERROR } from "./error-codes.ts";
 import { kernel32 } from "./kernel32.ts";
 import { fromWide, wideRoom } from "./wide.ts";
 
-/** System error codes that the agent tells apart, or that people meet (winerror.h). */
-export const ERROR = {
-  SUCCESS: 0,
-  INVALID_FUNCTION: 1,
-  FILE_NOT_FOUND: 2,
-  PATH_NOT_FOUND: 3,
-  ACCESS_DENIED: 5,
-  INVALID_HANDLE: 6,
-  NOT_ENOUGH_MEMORY: 8,
-  NOT_READY: 21,
-  GEN_FAILURE: 31,
-  SHARING_VIOLATION: 32,
-  HANDLE_EOF: 38,
-  NOT_SUPPORTED: 50,
-  FILE_EXISTS: 80,
-  INVALID_PARAMETER: 87,
-  BROKEN_PIPE: 109,
-  CALL_NOT_IMPLEMENTED: 120,
-  INSUFFICIENT_BUFFER: 122,
-  INVALID_NAME: 123,
-  MOD_NOT_FOUND: 126,
-  PROC_NOT_FOUND: 127,
-  DIR_NOT_EMPTY: 145,
-  ALREADY_EXISTS: 183,
-  BAD_EXE_FORMAT: 193,
-  NO_DATA: 232,
-  PIPE_NOT_CONNECTED: 233,
-  MORE_DATA: 234,
-  NO_MORE_ITEMS: 259,
-  PIPE_CONNECTED: 535,
-  OPERATION_ABORTED: 995,
-  IO_INCOMPLETE: 996,
-  IO_PENDING: 997,
-  SERVICE_ALREADY_RUNNING: 1056,
-  SERVICE_DOES_NOT_EXIST: 1060,
-  FAILED_SERVICE_CONTROLLER_CONNECT: 1063,
-  SERVICE_EXISTS: 1073,
-  SHUTDOWN_IN_PROGRESS: 1115,
-  NOT_ALL_ASSIGNED: 1300,
-  PRIVILEGE_NOT_HELD: 1314,
-  NO_SYSTEM_RESOURCES: 1450,
-  TIMEOUT: 1460,
-  DEVICE_REMOVED: 1617,
-} as const;
+export { ERROR } from "./error-codes.ts";
 
 /** What `src` tells apart has the name that it knows it by. */
 const NAMES = new Map<number, string>([

@@ -45,4 +45,7 @@ export const guest: Guest = {
   sessions,
   applications,
   services,
+  get doctor() {
+    return (require("./doctor/doctor.ts") as typeof import("./doctor/doctor.ts")).doctor;
+  },
 };

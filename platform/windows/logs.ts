@@ -4,6 +4,7 @@ import type { LogFile, Logs } from "../../src/guest.ts";
 import { advapi32 } from "./advapi32.ts";
 import { check } from "./errors.ts";
 import { type Handle, INVALID_HANDLE, kernel32 } from "./kernel32.ts";
+import { keepUntilHere } from "./memory.ts";
 import { wide } from "./wide.ts";
 
 const STD_ERROR_HANDLE = -12 >>> 0;
@@ -39,6 +40,7 @@ function toEventLog(text: string): void {
   const line = wide(text);
   const strings = new BigUint64Array([BigInt(ptr(line))]);
   advapi32.ReportEventW(source, EVENTLOG_INFORMATION_TYPE, 0, EVENT_ID, null, 1, 0, strings, null);
+  keepUntilHere(line);
 }
 
 export const logs: Logs = {

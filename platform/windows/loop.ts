@@ -8,6 +8,7 @@
 import { type Pointer, ptr } from "bun:ffi";
 import { drainMicrotasks } from "bun:jsc";
 import type { Loop } from "../../src/guest.ts";
+import { after, patience, runTasks, runTimers, soon } from "../../src/timers.ts";
 import { check, lastError, systemError } from "./errors.ts";
 import { type Handle, INVALID_HANDLE, kernel32 } from "./kernel32.ts";
 import { type PostingCode, postingFunction } from "./thunk.ts";
@@ -39,12 +40,6 @@ const packetHandlers: PacketHandler[] = [];
 /** Operations under way, by the address of their OVERLAPPED; being here keeps their memory alive. */
 const operations = new Map<number, (bytes: number) => void>();
 
-interface Timer {
-  readonly due: number;
-  readonly callback: () => void;
-}
-let timers: Timer[] = [];
-let tasks: (() => void)[] = [];
 let running = false;
 
 /** Sends the ends of a handle's reads and writes to this loop. @throws SystemError */
@@ -109,25 +104,6 @@ export function whenSignalled(object: Handle, callback: () => void): () => void 
   };
 }
 
-const monotonic = (): number => performance.now();
-
-/** Milliseconds to sleep: until the next timer, for ever when there is none. */
-function patience(): number {
-  if (tasks.length > 0) return 0;
-  const next = timers[0];
-  return next === undefined ? INFINITE : Math.max(0, Math.ceil(next.due - monotonic()));
-}
-
-function runTimers(): void {
-  while (timers[0] !== undefined && timers[0].due <= monotonic()) timers.shift()?.callback();
-}
-
-function runTasks(): void {
-  const now = tasks;
-  tasks = [];
-  for (const task of now) task();
-}
-
 function handlePacket(key: number, bytes: number, value: number): void {
   if (key !== IO) return packetHandlers[key - 1 - IO]?.(bytes, value);
   const ended = operations.get(value);
@@ -141,7 +117,7 @@ function wait(): number {
     entriesPointer,
     MAX_ENTRIES,
     removed,
-    patience(),
+    patience(INFINITE),
     0,
   );
   if (done !== 0) return removed[0] ?? 0;
@@ -162,8 +138,8 @@ function turn(): void {
     };
   });
   for (const { key, bytes, value } of packets) handlePacket(key, bytes, value);
-  if (timers.length > 0) runTimers();
-  if (tasks.length > 0) runTasks();
+  runTimers();
+  runTasks();
   drainMicrotasks();
 }
 
@@ -211,17 +187,8 @@ export const loop: Loop = {
   stop() {
     running = false;
   },
-  after(milliseconds, callback) {
-    const timer = { due: monotonic() + milliseconds, callback };
-    const at = timers.findIndex((other) => other.due > timer.due);
-    timers.splice(at < 0 ? timers.length : at, 0, timer);
-    return () => {
-      timers = timers.filter((other) => other !== timer);
-    };
-  },
-  soon(callback) {
-    tasks.push(callback);
-  },
+  after,
+  soon,
   onTerminate(callback) {
     terminations.push(callback);
     if (consoleWatched) return;

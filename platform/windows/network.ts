@@ -3,7 +3,7 @@ import type { Pointer } from "bun:ffi";
 import type { Counter, InterfaceCounters, Network, NetworkInterface, Route } from "../../src/guest.ts";
 import { ERROR, systemError } from "./errors.ts";
 import { iphlpapi } from "./iphlpapi.ts";
-import { addressIn, bytesAt, linked } from "./memory.ts";
+import { addressIn, bytesAt, keepUntilHere, linked } from "./memory.ts";
 import { ntdll } from "./ntdll.ts";
 import { fromWide, wideAt, wideRoom } from "./wide.ts";
 
@@ -157,8 +157,9 @@ function mapAdapters<T>(use: (adapter: Buffer) => T): T[] {
   if (list.byteLength === 0) return [];
   const found = [use(list)];
   for (const adapter of linked(addressIn(list, ADAPTER.next), ADAPTER.size, ADAPTER.next)) found.push(use(adapter));
-  // The addresses pointed into the list: it must not go before this line.
-  return list.byteLength > 0 ? found : [];
+  // The addresses pointed into the list.
+  keepUntilHere(list);
+  return found;
 }
 
 const interfaces = (): NetworkInterface[] => mapAdapters(interfaceOf);

@@ -1,13 +1,14 @@
 /** Byte streams to a host: virtio-serial, COM ports, named pipes. */
 import { type Pointer, ptr } from "bun:ffi";
-import { type Listener, type Port, type PortEvents, type Ports, SystemError } from "../../src/guest.ts";
+import { type Listener, type Port, type Ports, SystemError } from "../../src/guest.ts";
 import { prepareLine } from "./com-port.ts";
-import { check, ERROR, systemError } from "./errors.ts";
+import { type Device, devicePort } from "./device-port.ts";
+import { check, ERROR, lastError, systemError } from "./errors.ts";
 import { type Handle, kernel32 } from "./kernel32.ts";
 import { associate, loop } from "./loop.ts";
 import { createOperation } from "./overlapped.ts";
 import { privateSecurity } from "./security.ts";
-import { wide } from "./wide.ts";
+import { wide, wideRoom } from "./wide.ts";
 
 const GENERIC_READ = 0x80000000;
 const GENERIC_WRITE = 0x40000000;
@@ -19,160 +20,58 @@ const PIPE_REJECT_REMOTE_CLIENTS = 8;
 
 const BUFFER_SIZE = 64 * 1024;
 
-/** A line whose host is away fails each read at once: it is asked again after so many milliseconds, at last each two seconds. */
-const FIRST_PAUSE = 100;
-const LONGEST_PAUSE = 2000;
-
-/**
- * Codes with which drivers say that no host is there. The virtio driver ends reads with NO_SYSTEM_RESOURCES as long as
- * no host is attached, and those under way with OPERATION_ABORTED when the host goes.
- */
-const HOST_AWAY: readonly number[] = [ERROR.NO_SYSTEM_RESOURCES, ERROR.OPERATION_ABORTED, ERROR.HANDLE_EOF];
-/** Codes with which a pipe says that the other side has closed it. */
-const PIPE_CLOSED: readonly number[] = [ERROR.BROKEN_PIPE, ERROR.PIPE_NOT_CONNECTED, ERROR.NO_DATA];
-
-/** A handle that was opened for overlapped calls, as a port; one read is always under way. */
-function overlappedPort(handle: Handle, { persistent }: { readonly persistent: boolean }): Port {
+/** A handle that was opened for overlapped calls, whose ends come to the loop, as a port. */
+function handlePort(handle: Handle, persistent: boolean): Port {
   const reading = createOperation();
   const writing = createOperation();
-  const input = Buffer.from(new ArrayBuffer(BUFFER_SIZE));
-  const output = Buffer.from(new ArrayBuffer(BUFFER_SIZE));
-  let events: PortEvents | undefined;
-  /** What was read and not fetched yet: `input[at, filled)`. */
-  let at = 0;
-  let filled = 0;
-  let failure: SystemError | undefined;
-  let away = false;
-  let pause = FIRST_PAUSE;
-  let cancelPause = (): void => {};
-  let waitingForRoom = false;
-  let open = true;
-
-  const later = (): void => {
-    cancelPause = loop.after(pause, startRead);
-    pause = Math.min(pause * 2, LONGEST_PAUSE);
-  };
-
-  const readFailed = (call: string, code: number): void => {
-    if (persistent && HOST_AWAY.includes(code)) {
-      // Told once: a new host must not get answers to what the last one left unsaid.
-      const first = pause === FIRST_PAUSE;
-      later();
-      if (!first) return;
-      away = true;
-    } else if (!persistent && PIPE_CLOSED.includes(code)) away = true;
-    else failure = systemError(call, code);
-    events?.readable();
-  };
-
-  const startRead = (): void => {
-    if (!open || reading.busy) return;
-    const refused = reading.start(
-      (overlapped) => kernel32.ReadFile(handle, input, input.byteLength, null, overlapped),
-      [input],
-      (code, bytes) => {
-        if (!open) return;
-        if (code !== ERROR.SUCCESS) return readFailed("ReadFile", code);
-        // A serial line may give nothing when its timeout ends.
-        if (bytes === 0) return startRead();
-        pause = FIRST_PAUSE;
-        at = 0;
-        filled = bytes;
-        events?.readable();
-      },
-    );
-    if (refused !== 0) loop.soon(() => open && readFailed("ReadFile", refused));
-  };
-
-  const startWrite = (length: number): void => {
-    let done = 0;
-    const step = (): number =>
+  const device: Device = {
+    read: (into, ended) =>
+      reading.start((overlapped) => kernel32.ReadFile(handle, into, into.byteLength, null, overlapped), [into], ended),
+    write: (from, start, end, ended) =>
       writing.start(
         (overlapped) =>
-          kernel32.WriteFile(handle, (Number(ptr(output)) + done) as Pointer, length - done, null, overlapped),
-        [output],
-        (code, bytes) => {
-          if (!open) return;
-          done += bytes;
-          const refused = code === ERROR.SUCCESS && done < length && bytes > 0 ? step() : code;
-          if (writing.busy) return;
-          if (refused !== ERROR.SUCCESS) writeFailed(refused);
-          if (!waitingForRoom) return;
-          waitingForRoom = false;
-          events?.writable();
-        },
-      );
-    const refused = step();
-    if (refused !== ERROR.SUCCESS) writeFailed(refused);
-  };
-
-  /** What a host that is away was to be told is lost. */
-  const writeFailed = (code: number): void => {
-    if (persistent && HOST_AWAY.includes(code)) return;
-    if (!persistent && PIPE_CLOSED.includes(code)) {
-      away = true;
-      loop.soon(() => open && events?.readable());
-    } else throw systemError("WriteFile", code);
-  };
-
-  return {
-    persistent,
-    get drained() {
-      return at === filled;
-    },
-    watch(wanted) {
-      events = wanted;
-      startRead();
-    },
-    read(into) {
-      if (failure !== undefined) throw failure;
-      if (away) {
-        away = false;
-        return -1;
-      }
-      const count = Math.min(filled - at, into.byteLength);
-      if (count > 0) into.set(input.subarray(at, at + count));
-      at += count;
-      if (at === filled) startRead();
-      return count;
-    },
-    write(from, start, end) {
-      if (writing.busy) {
-        waitingForRoom = true;
-        return 0;
-      }
-      const count = Math.min(end - start, output.byteLength);
-      output.set(from.subarray(start, start + count));
-      startWrite(count);
-      if (count < end - start) waitingForRoom = true;
-      return count;
-    },
-    // What is written to a line without a host is gone at once, or comes back as an error.
-    attended: () => true,
+          kernel32.WriteFile(handle, (Number(ptr(from)) + start) as Pointer, end - start, null, overlapped),
+        [from],
+        ended,
+      ),
+    failure: systemError,
     close() {
-      open = false;
-      cancelPause();
       reading.cancel(handle);
       writing.cancel(handle);
       kernel32.CloseHandle(handle);
     },
   };
+  return devicePort(device, loop, persistent);
 }
 
-function openDevice(path: string): Handle {
-  const handle = check(
-    kernel32.CreateFileW(wide(path), GENERIC_READ | GENERIC_WRITE, 0, null, OPEN_EXISTING, FILE_FLAG_OVERLAPPED, 0),
-    "CreateFileW",
-    path,
-  );
+/** Goes on with a handle, or closes it. @throws what `use` throws */
+function orClose<T>(handle: Handle, use: (handle: Handle) => T): T {
   try {
-    associate(handle);
+    return use(handle);
   } catch (error) {
     kernel32.CloseHandle(handle);
     throw error;
   }
-  return handle;
 }
+
+/** The path of a device; serial lines go by their short name. */
+export const devicePath = (name: string): string => (name.startsWith("\\\\") ? name : `\\\\.\\${name}`);
+
+/** @throws SystemError */
+export const openDevice = (path: string): Handle =>
+  check(
+    kernel32.CreateFileW(
+      wide(path),
+      (GENERIC_READ | GENERIC_WRITE) >>> 0,
+      0,
+      null,
+      OPEN_EXISTING,
+      FILE_FLAG_OVERLAPPED,
+      0,
+    ),
+    "CreateFileW",
+    path,
+  );
 
 /** A pipe `\\.\pipe\NAME` that hosts, or programs that stand for one, connect to, one at a time. */
 function listenPipe(path: string): Listener {
@@ -198,30 +97,29 @@ function listenPipe(path: string): Listener {
       path,
     );
 
+  /** A host is there, or has been and is gone already, which reading will tell. */
   const arrived = (handle: Handle): void => {
+    if (!open) return;
     pending = undefined;
     connected.push(handle);
     waiting?.();
   };
 
-  const listen = (handle: Handle): void => {
-    associate(handle);
-    pending = handle;
-    const refused = connecting.start(
-      (overlapped) => kernel32.ConnectNamedPipe(handle, overlapped),
-      [],
-      (code) => {
-        if (!open) return;
-        if (code === ERROR.SUCCESS || code === ERROR.PIPE_CONNECTED) return arrived(handle);
-        kernel32.CloseHandle(handle);
-        listen(createPipe(false));
-      },
-    );
-    if (refused === ERROR.PIPE_CONNECTED) loop.soon(() => arrived(handle));
-    else if (refused !== 0) throw systemError("ConnectNamedPipe", refused, path);
+  const listen = (first: boolean): void => {
+    pending = orClose(createPipe(first), (handle) => {
+      associate(handle);
+      const refused = connecting.start(
+        (overlapped) => kernel32.ConnectNamedPipe(handle, overlapped),
+        [],
+        () => arrived(handle),
+      );
+      if (refused === ERROR.PIPE_CONNECTED || refused === ERROR.NO_DATA) loop.soon(() => arrived(handle));
+      else if (refused !== 0) throw systemError("ConnectNamedPipe", refused, path);
+      return handle;
+    });
   };
 
-  listen(createPipe(true));
+  listen(true);
   return {
     watch(callback) {
       waiting = callback;
@@ -229,8 +127,10 @@ function listenPipe(path: string): Listener {
     accept() {
       const handle = connected.shift();
       if (handle === undefined) return undefined;
-      listen(createPipe(false));
-      return overlappedPort(handle, { persistent: false });
+      return orClose(handle, () => {
+        listen(false);
+        return handlePort(handle, false);
+      });
     },
     close() {
       open = false;
@@ -244,35 +144,53 @@ function listenPipe(path: string): Listener {
   };
 }
 
+const isPipe = (path: string): boolean => path.startsWith("\\\\.\\pipe\\");
+
 function unsupported(what: string): never {
   throw new SystemError(what, "ERROR_NOT_SUPPORTED", "not supported on Windows");
 }
 
 /** How often a path that is missing is looked for: devices do not tell when they come. */
 const LOOK_MS = 1000;
+const TARGET_ROOM = 1024;
+
+/** Whether Windows knows that there is no such device. To open one to find out would show at the host. */
+function isMissing(path: string): boolean {
+  const [, name] = /^\\\\\.\\Global\\([^\\]+)$/i.exec(path) ?? [];
+  if (name === undefined) return false;
+  const found = kernel32.QueryDosDeviceW(wide(name), wideRoom(TARGET_ROOM), TARGET_ROOM);
+  return found === 0 && lastError() === ERROR.FILE_NOT_FOUND;
+}
+
+/** The path of a virtio port. */
+export const portPath = (name: string): string => `\\\\.\\Global\\${name}`;
 
 export const ports: Ports = {
-  defaults: { virtioSerial: "\\\\.\\Global\\org.qemu.guest_agent.0", isaSerial: "COM1" },
+  defaults: { virtioSerial: portPath("org.qemu.guest_agent.0"), isaSerial: "COM1" },
 
-  openVirtioSerial: (path) => overlappedPort(openDevice(path), { persistent: !path.startsWith("\\\\.\\pipe\\") }),
+  openVirtioSerial: (path) =>
+    orClose(openDevice(path), (handle) => {
+      associate(handle);
+      return handlePort(handle, !isPipe(path));
+    }),
 
-  openSerial(path) {
-    const name = path.startsWith("\\\\") ? path : `\\\\.\\${path}`;
-    const handle = openDevice(name);
-    prepareLine(handle, name);
-    return overlappedPort(handle, { persistent: true });
-  },
+  openSerial: (name) =>
+    orClose(openDevice(devicePath(name)), (handle) => {
+      associate(handle);
+      prepareLine(handle, devicePath(name));
+      return handlePort(handle, true);
+    }),
 
-  listenUnix: (path) => (path.startsWith("\\\\.\\pipe\\") ? listenPipe(path) : unsupported("unix-listen")),
+  listenUnix: (path) => (isPipe(path) ? listenPipe(path) : unsupported("unix-listen")),
   listenVsock: () => unsupported("vsock-listen"),
   stdio: () => unsupported("stdio"),
   activated: () => undefined,
 
-  watchPath(_path, appeared) {
+  watchPath(path, appeared) {
     let cancel = (): void => {};
     const look = (): void => {
       cancel = loop.after(LOOK_MS, look);
-      appeared();
+      if (!isMissing(path)) appeared();
     };
     cancel = loop.after(LOOK_MS, look);
     return () => cancel();

@@ -34,14 +34,19 @@ async function shutdown(mode: "powerdown" | "reboot" | "halt", message: string, 
 /** SYSTEM_POWER_CAPABILITIES (winnt.h): one byte each. */
 const CAPABILITIES = { size: 76, ram: 5, disk: 6 } as const;
 
+/** Which ways of sleeping there are; undefined when Windows does not tell. */
+export function sleepStates(): { readonly ram: boolean; readonly disk: boolean } | undefined {
+  const capabilities = Buffer.alloc(CAPABILITIES.size);
+  if (powrprof().GetPwrCapabilities(capabilities) === 0) return undefined;
+  return { ram: capabilities[CAPABILITIES.ram] !== 0, disk: capabilities[CAPABILITIES.disk] !== 0 };
+}
+
 /** Comes back when the guest is awake again. */
 async function suspend(mode: "disk" | "ram" | "hybrid"): Promise<void> {
   if (mode === "hybrid") throw new AttemptsError([]);
-  const capabilities = Buffer.alloc(CAPABILITIES.size);
-  if (powrprof().GetPwrCapabilities(capabilities) === 0) {
-    throw new AttemptsError(["failed to determine guest suspend capabilities"]);
-  }
-  if (capabilities[CAPABILITIES[mode]] === 0) throw new AttemptsError([`suspend-to-${mode} not supported by OS`]);
+  const states = sleepStates();
+  if (states === undefined) throw new AttemptsError(["failed to determine guest suspend capabilities"]);
+  if (!states[mode]) throw new AttemptsError([`suspend-to-${mode} not supported by OS`]);
   acquirePrivilege("SeShutdownPrivilege");
   if (powrprof().SetSuspendState(Number(mode === "disk"), 1, 1) === 0) {
     throw new AttemptsError([`failed to suspend guest: ${errorText(lastError())}`]);

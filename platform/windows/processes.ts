@@ -1,11 +1,13 @@
 /** Child processes by CreateProcessW: no console window, only the handles they need, the end told by the loop. */
 import { type Pointer, ptr } from "bun:ffi";
 import { existsSync } from "node:fs";
+import { watchForEnd } from "../../src/child-end.ts";
 import { type ExitStatus, type Processes, type SpawnEvents, type SpawnRequest, SystemError } from "../../src/guest.ts";
-import { batchCommandLine, commandLine, dangerousForBatch } from "./command-line.ts";
+import { batchCommandLine, commandLine, dangerousForBatch, shellCommandLine } from "./command-line.ts";
 import { check, ERROR, systemError } from "./errors.ts";
 import { type Handle, kernel32 } from "./kernel32.ts";
 import { associate, loop, whenSignalled } from "./loop.ts";
+import { keepUntilHere } from "./memory.ts";
 import { createOperation } from "./overlapped.ts";
 import { inheritedSecurity } from "./security.ts";
 import { fromWide, wide, wideRoom } from "./wide.ts";
@@ -114,7 +116,10 @@ function findProgram(program: string): string | undefined {
 function resolve([program = "", ...args]: readonly string[]): { readonly file: string; readonly line: string } {
   const file = findProgram(program);
   if (file === undefined) throw systemError("CreateProcessW", ERROR.FILE_NOT_FOUND, program);
-  if (!/\.(bat|cmd)$/i.test(file)) return { file, line: commandLine([program, ...args]) };
+  if (!/\.(bat|cmd)$/i.test(file)) {
+    const asShell = /(^|[\\/])cmd\.exe$/i.test(file) ? shellCommandLine([program, ...args]) : undefined;
+    return { file, line: asShell ?? commandLine([program, ...args]) };
+  }
   if ([file, ...args].some(dangerousForBatch)) {
     const reason = "an argument of a batch file must not contain quotes, percent signs or line breaks";
     throw new SystemError("CreateProcessW", "ERROR_INVALID_PARAMETER", reason, program);
@@ -192,6 +197,8 @@ function create(request: SpawnRequest, streams: Streams): { process: Handle; thr
     };
   } finally {
     kernel32.DeleteProcThreadAttributeList(attributes);
+    // The list points to them.
+    keepUntilHere(handles);
   }
 }
 
@@ -294,44 +301,33 @@ function spawn(request: SpawnRequest, events: SpawnEvents): number {
   if (request.timeout !== undefined) {
     // What the child starts is in its job too, and ends with it.
     job = Number(kernel32.CreateJobObjectW(null, null));
-    if (job !== 0) kernel32.AssignProcessToJobObject(job, child.process);
+    if (job !== 0 && kernel32.AssignProcessToJobObject(job, child.process) === 0) {
+      kernel32.CloseHandle(job);
+      job = 0;
+    }
   }
   kernel32.ResumeThread(child.thread);
   kernel32.CloseHandle(child.thread);
 
-  let status: ExitStatus | undefined;
-  let timedOut = false;
-  let open = Number(found.stdout !== undefined) + Number(found.stderr !== undefined);
-  let cancelTimeout: (() => void) | undefined;
-  const abandon: (() => void)[] = [];
-  const finish = (): void => {
-    if (open > 0 || status === undefined) return;
-    cancelTimeout?.();
+  let closeInput = (): void => {};
+  const kill = (): void => {
+    if (job === 0 || kernel32.TerminateJobObject(job, KILLED) === 0) kernel32.TerminateProcess(child.process, KILLED);
+    closeInput();
+  };
+  const end = watchForEnd(loop, request.timeout, kill, (status) => {
     if (job !== 0) kernel32.CloseHandle(job);
-    events.ended(timedOut ? { ...status, timedOut } : status);
-  };
-  const closed = (): void => {
-    open--;
-    finish();
-  };
-  if (found.stdin !== undefined && request.input !== undefined) {
-    abandon.push(fillPipe(found.stdin.ours, request.input));
-  }
+    events.ended(status);
+  });
+  if (found.stdin !== undefined && request.input !== undefined) closeInput = fillPipe(found.stdin.ours, request.input);
   for (const name of ["stdout", "stderr"] as const) {
     const handle = found[name]?.ours;
-    if (handle !== undefined) abandon.push(drainPipe(handle, (bytes) => events.output(name, bytes), closed));
-  }
-  if (request.timeout !== undefined) {
-    cancelTimeout = loop.after(request.timeout, () => {
-      timedOut = true;
-      if (job === 0 || kernel32.TerminateJobObject(job, KILLED) === 0) kernel32.TerminateProcess(child.process, KILLED);
-      for (const close of abandon) close();
-    });
+    if (handle === undefined) continue;
+    end.awaitPipe((closed) => drainPipe(handle, (bytes) => events.output(name, bytes), closed));
   }
   whenSignalled(child.process, () => {
-    status = exitStatus(child.process);
+    const status = exitStatus(child.process);
     kernel32.CloseHandle(child.process);
-    finish();
+    end.exited(status);
   });
   return child.pid;
 }

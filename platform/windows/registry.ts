@@ -52,7 +52,11 @@ export function registryKeys(path: string, root = HKEY_LOCAL_MACHINE): string[] 
   return names ?? [];
 }
 
-/** Writes values below a key, which is made when needed; the empty name is the key's own value. @throws SystemError */
+/**
+ * Writes values below a key, which is made when needed; the empty name is the key's own value. A text with `%NAME%` in
+ * it is one that readers expand.
+ * @throws SystemError
+ */
 export function writeRegistry(
   path: string,
   values: Readonly<Record<string, string | number>>,
@@ -65,7 +69,7 @@ export function writeRegistry(
   try {
     for (const [name, value] of Object.entries(values)) {
       const bytes = typeof value === "string" ? wide(value) : Buffer.from(new Uint32Array([value]).buffer);
-      const type = typeof value === "string" ? REG_SZ : REG_DWORD;
+      const type = typeof value === "number" ? REG_DWORD : value.includes("%") ? REG_EXPAND_SZ : REG_SZ;
       const code = advapi32.RegSetValueExW(key, wide(name), 0, type, bytes, bytes.byteLength);
       if (code !== 0) throw systemError("RegSetValueExW", code, `${path}\\${name}`);
     }

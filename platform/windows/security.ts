@@ -1,8 +1,8 @@
 /** Who may do what: security descriptors that keep users out, and privileges of this process. */
 import { type Pointer, ptr } from "bun:ffi";
-import { advapi32 } from "./advapi32.ts";
+import { advapi32, advapi32Questions } from "./advapi32.ts";
 import { check, ERROR, lastError, systemError } from "./errors.ts";
-import { kernel32 } from "./kernel32.ts";
+import { type Handle, kernel32 } from "./kernel32.ts";
 import { wide } from "./wide.ts";
 
 /** Only the system and administrators, for what is in it too; nothing is inherited from above. */
@@ -69,24 +69,43 @@ const SE_PRIVILEGE_ENABLED = 2;
 /** TOKEN_PRIVILEGES with one entry: count, LUID, attributes. */
 const TOKEN_PRIVILEGES = { size: 16, luid: 4, attributes: 12 } as const;
 
+/** TOKEN_INFORMATION_CLASS. */
+const TokenElevation = 20;
+
+/** @throws SystemError */
+function withToken<T>(access: number, use: (token: Handle) => T): T {
+  const out = new BigInt64Array(1);
+  check(advapi32.OpenProcessToken(kernel32.GetCurrentProcess(), access, out), "OpenProcessToken");
+  const token = Number(out[0]);
+  try {
+    return use(token);
+  } finally {
+    kernel32.CloseHandle(token);
+  }
+}
+
+/** Whether this process has an administrator's rights, and not only the name. @throws SystemError */
+export const isElevated = (): boolean =>
+  withToken(TOKEN_QUERY, (token) => {
+    const elevation = new Uint32Array(1);
+    check(
+      advapi32Questions().GetTokenInformation(token, TokenElevation, elevation, 4, new Uint32Array(1)),
+      "GetTokenInformation",
+    );
+    return elevation[0] !== 0;
+  });
+
 /** Switches a privilege on that this process has but does not use: `SeShutdownPrivilege`. @throws SystemError */
 export function acquirePrivilege(name: string): void {
-  const token = new BigInt64Array(1);
-  check(
-    advapi32.OpenProcessToken(kernel32.GetCurrentProcess(), TOKEN_QUERY | TOKEN_ADJUST_PRIVILEGES, token),
-    "OpenProcessToken",
-  );
-  try {
+  withToken(TOKEN_QUERY | TOKEN_ADJUST_PRIVILEGES, (token) => {
     const wanted = Buffer.alloc(TOKEN_PRIVILEGES.size);
     wanted.writeUInt32LE(1, 0);
     const luid = (Number(ptr(wanted)) + TOKEN_PRIVILEGES.luid) as Pointer;
     check(advapi32.LookupPrivilegeValueW(null, wide(name), luid), "LookupPrivilegeValueW", name);
     wanted.writeUInt32LE(SE_PRIVILEGE_ENABLED, TOKEN_PRIVILEGES.attributes);
-    check(advapi32.AdjustTokenPrivileges(token[0] ?? 0n, 0, wanted, 0, null, null), "AdjustTokenPrivileges", name);
+    check(advapi32.AdjustTokenPrivileges(token, 0, wanted, 0, null, null), "AdjustTokenPrivileges", name);
     // It succeeds even when the process does not have the privilege.
     if (lastError() === ERROR.NOT_ALL_ASSIGNED)
       throw systemError("AdjustTokenPrivileges", ERROR.NOT_ALL_ASSIGNED, name);
-  } finally {
-    kernel32.CloseHandle(token[0] ?? 0n);
-  }
+  });
 }

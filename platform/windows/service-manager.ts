@@ -5,12 +5,20 @@ import { mkdirSync } from "node:fs";
 import type { Services } from "../../src/guest.ts";
 import { advapi32 } from "./advapi32.ts";
 import { commandLine } from "./command-line.ts";
-import { check, lastError, systemError } from "./errors.ts";
+import { check } from "./errors.ts";
 import type { Handle } from "./kernel32.ts";
 import { EVENT_SOURCE } from "./logs.ts";
+import { keepUntilHere } from "./memory.ts";
 import { paths } from "./paths.ts";
 import { removeRegistry, writeRegistry } from "./registry.ts";
 import { closeToUsers } from "./security.ts";
+import {
+  FAILURE_ACTIONS,
+  SC_ACTION_RESTART,
+  SERVICE_CONFIG_FAILURE_ACTIONS,
+  withManager,
+  withService,
+} from "./services.ts";
 import { installProvider, uninstallProvider } from "./vss-provider.ts";
 import { wide } from "./wide.ts";
 
@@ -25,13 +33,9 @@ const SERVICE_AUTO_START = 2;
 const SERVICE_ERROR_NORMAL = 1;
 const SERVICE_CONTROL_STOP = 1;
 const SERVICE_CONFIG_DESCRIPTION = 1;
-const SERVICE_CONFIG_FAILURE_ACTIONS = 2;
 const SERVICE_CONFIG_FAILURE_ACTIONS_FLAG = 4;
-const SC_ACTION_RESTART = 1;
 const STATUS_SIZE = 28;
 
-/** SERVICE_FAILURE_ACTIONSW. */
-const FAILURE_ACTIONS = { size: 40, resetPeriod: 0, count: 24, actions: 32 } as const;
 /** Milliseconds before the service is started again, after its first, second and later failures. */
 const RESTART_DELAYS = [1000, 5000, 60_000];
 /** Seconds without a failure after which they are counted from one again. */
@@ -41,15 +45,6 @@ const EVENT_KEY = `SYSTEM\\CurrentControlSet\\Services\\EventLog\\Application\\$
 /** It comes with Windows, and its message 1 is the text of the event. */
 const EVENT_MESSAGES = "%SystemRoot%\\System32\\EventCreate.exe";
 const ALL_EVENT_TYPES = 7;
-
-function withManager<T>(use: (manager: Handle) => T): T {
-  const manager = check(advapi32.OpenSCManagerW(null, null, SC_MANAGER_ALL_ACCESS), "OpenSCManagerW");
-  try {
-    return use(manager);
-  } finally {
-    advapi32.CloseServiceHandle(manager);
-  }
-}
 
 /** Restarts it when it fails, also when it says itself that it has failed. Not every Windows knows all of this. */
 function configure(service: Handle): void {
@@ -62,13 +57,12 @@ function configure(service: Handle): void {
   actions.writeBigUInt64LE(BigInt(ptr(restarts)), FAILURE_ACTIONS.actions);
   advapi32.ChangeServiceConfig2W(service, SERVICE_CONFIG_FAILURE_ACTIONS, actions);
   advapi32.ChangeServiceConfig2W(service, SERVICE_CONFIG_FAILURE_ACTIONS_FLAG, new Uint32Array([1]));
-  // The pointers above are of these two: they must be there until here.
-  if (description.byteLength + restarts.byteLength === 0) throw new RangeError();
+  keepUntilHere(description, restarts);
 }
 
 function install(args: readonly string[]): string {
   const line = commandLine([process.execPath, "-d", ...args]);
-  return withManager((manager) => {
+  return withManager(SC_MANAGER_ALL_ACCESS, (manager) => {
     const service = check(
       advapi32.CreateServiceW(
         manager,
@@ -95,6 +89,10 @@ function install(args: readonly string[]): string {
       writeRegistry(EVENT_KEY, { EventMessageFile: EVENT_MESSAGES, TypesSupported: ALL_EVENT_TYPES });
       const provider = installProvider();
       return `Service ${SERVICE_NAME} was installed: ${line}${provider === "" ? "" : `\n${provider}`}`;
+    } catch (error) {
+      // Half of it would be in the way of another attempt.
+      advapi32.DeleteService(service);
+      throw error;
     } finally {
       advapi32.CloseServiceHandle(service);
     }
@@ -104,21 +102,14 @@ function install(args: readonly string[]): string {
 function uninstall(): string {
   uninstallProvider();
   removeRegistry(EVENT_KEY);
-  return withManager((manager) => {
-    const service = check(
-      advapi32.OpenServiceW(manager, wide(SERVICE_NAME), SERVICE_ALL_ACCESS),
-      "OpenServiceW",
-      SERVICE_NAME,
-    );
-    try {
+  return withManager(SC_MANAGER_ALL_ACCESS, (manager) =>
+    withService(manager, SERVICE_NAME, SERVICE_ALL_ACCESS, (service) => {
       // It need not run.
       advapi32.ControlService(service, SERVICE_CONTROL_STOP, Buffer.alloc(STATUS_SIZE));
-      if (advapi32.DeleteService(service) === 0) throw systemError("DeleteService", lastError(), SERVICE_NAME);
+      check(advapi32.DeleteService(service), "DeleteService", SERVICE_NAME);
       return `Service ${SERVICE_NAME} was removed.`;
-    } finally {
-      advapi32.CloseServiceHandle(service);
-    }
-  });
+    }),
+  );
 }
 
 export const services: Services = {

@@ -15,7 +15,6 @@ import { type Handle, kernel32 } from "./kernel32.ts";
 import { loop, onLoopEnd } from "./loop.ts";
 import { addressIn, bytesAt } from "./memory.ts";
 import { ole32, oleaut32 } from "./ole32.ts";
-import { registryKeys } from "./registry.ts";
 import { isFixed, listVolumes, type Volume } from "./storage.ts";
 import {
   ASYNC,
@@ -25,13 +24,13 @@ import {
   CONTEXT,
   HRESULT,
   METADATA,
-  QEMU_PROVIDER,
   qemuProvider,
   VSS_BT_FULL,
   VSS_ERRORS,
   VSS_VOLSNAP_ATTR_TRANSPORTABLE,
   vssapi,
 } from "./vss-api.ts";
+import { isProviderRegistered } from "./vss-provider.ts";
 import { wide, wideAt } from "./wide.ts";
 
 /** Milliseconds that an operation may take; the service itself gives up a freeze after 10 seconds of held writes. */
@@ -43,7 +42,6 @@ const GUID_SIZE = 16;
 const COINIT_MULTITHREADED = 0;
 const RPC_C_AUTHN_LEVEL_PKT_PRIVACY = 6;
 const RPC_C_IMP_LEVEL_IDENTIFY = 2;
-const PROVIDERS = "SYSTEM\\CurrentControlSet\\Services\\VSS\\Providers";
 
 /** Names that QEMU's provider knows. */
 const EVENTS = {
@@ -98,7 +96,7 @@ function initialise(): void {
   } catch {
     throw new AttemptsError(["fsfreeze not possible as VSS failed to initialize"]);
   }
-  if (!registryKeys(PROVIDERS).some((name) => name.toLowerCase() === `{${QEMU_PROVIDER}}`)) {
+  if (!isProviderRegistered()) {
     throw new AttemptsError([
       "fsfreeze not possible: no VSS provider that holds a freeze is installed (-s vss-install)",
     ]);
@@ -284,19 +282,22 @@ function dispose({ references, events }: Snapshot): void {
 
 /** @throws AttemptsError */
 function begin(): Snapshot {
-  const events: Partial<Record<keyof typeof EVENTS, Handle>> = {};
-  const references = createReferences();
+  const made: Handle[] = [];
+  const make = (name: string): Handle => {
+    const event = createEvent(name);
+    made.push(event);
+    return event;
+  };
   try {
-    const { frozen, thaw, timeout } = EVENTS;
-    const made = { frozen: createEvent(frozen), thaw: createEvent(thaw), timeout: createEvent(timeout) };
-    Object.assign(events, made);
+    const events = { frozen: make(EVENTS.frozen), thaw: make(EVENTS.thaw), timeout: make(EVENTS.timeout) };
     const components = objectFrom(
       (out) => vssapi().CreateVssBackupComponentsInternal(out),
       "failed to create VSS backup components",
     );
-    return { components: references.add(components), references, events: made, volumes: 0 };
+    const references = createReferences();
+    return { components: references.add(components), references, events, volumes: 0 };
   } catch (error) {
-    for (const event of Object.values(events)) kernel32.CloseHandle(event);
+    for (const event of made) kernel32.CloseHandle(event);
     throw error;
   }
 }

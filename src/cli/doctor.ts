@@ -26,9 +26,13 @@ type DoctorOption = (typeof DOCTOR_OPTIONS)[keyof typeof DOCTOR_OPTIONS];
 const STANDARD_OUTPUT = 1;
 const COLOURS: Readonly<Record<Finding["verdict"], number>> = { ok: 32, warn: 33, fail: 31 };
 
+const CHANNEL_ADVICE =
+  "shut the VM down and give it the channel: libvirt <channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>, Proxmox VE Options > QEMU Guest Agent, OpenStack image property hw_qemu_guest_agent=yes";
+
 /** The settings as the service has them. @throws ConfigError */
-function readConfig({ files, paths, ports }: Guest, path: string | undefined): Config {
-  const words = [`--${OPTIONS.qemuGaSettings.long}`, ...(path === undefined ? [] : [`--config=${path}`])];
+function readConfig({ files, paths, ports, doctor }: Guest, path: string | undefined): Config {
+  const started = doctor?.startArguments?.() ?? [`--${OPTIONS.qemuGaSettings.long}`];
+  const words = [...started, ...(path === undefined ? [] : [`--config=${path}`])];
   const invocation = readInvocation(words, process.env, files, () => ({
     paths,
     ports: ports.defaults,
@@ -47,6 +51,7 @@ function patientOf(config: Config): Patient {
     fsfreezeHook,
     statedir,
     freezeMark: freezeMark(statedir),
+    channelAdvice: CHANNEL_ADVICE,
   };
 }
 

@@ -9,6 +9,14 @@ import { ctlCommand, newFolder } from "./agents.ts";
 
 setDefaultTimeout(60_000);
 
+/** Waits for the file that a command makes at its beginning. */
+const begun = (mark: string) =>
+  waitFor(
+    () => existsSync(mark) || undefined,
+    10_000,
+    () => "the command did not begin",
+  );
+
 const packages = await ensurePackages(jailPackages);
 const ready = packages.available ? await jailAvailability() : packages;
 
@@ -77,11 +85,7 @@ describeWith("freeze --run", ready, () => {
         stdin: "ignore",
         stderr: "ignore",
       });
-      await waitFor(
-        () => existsSync(mark) || undefined,
-        10_000,
-        () => "the command did not begin",
-      );
+      await begun(mark);
       child.kill(signal);
       expect(await child.exited).toBe(3);
       expect(readFileSync(mark, "utf8")).toBe("begun\ncaught\n");
@@ -99,11 +103,7 @@ describeWith("freeze --run", ready, () => {
       stdin: "pipe",
       stdout: "ignore",
     });
-    await waitFor(
-      () => existsSync(mark) || undefined,
-      10_000,
-      () => "the command did not begin",
-    );
+    await begun(mark);
     terminal.stdin.write("\x03");
     terminal.stdin.flush();
     expect(await terminal.exited).toBe(4);
@@ -119,11 +119,7 @@ describeWith("freeze --run", ready, () => {
       stdin: "ignore",
       stderr: "ignore",
     });
-    await waitFor(
-      () => existsSync(mark) || undefined,
-      10_000,
-      () => "the command did not begin",
-    );
+    await begun(mark);
     child.kill("SIGINT");
     await Bun.sleep(100);
     child.kill("SIGINT");
@@ -138,11 +134,7 @@ describeWith("freeze --run", ready, () => {
       [...dieWithParent, ...ctlCommand("--socket", guest.socket, "freeze", "-r", `echo x >${mark}; sleep 2; exit 6`)],
       { stdin: "ignore", stderr: "pipe" },
     );
-    await waitFor(
-      () => existsSync(mark) || undefined,
-      10_000,
-      () => "the command did not begin",
-    );
+    await begun(mark);
     guest.agent.kill("SIGKILL");
     await guest.agent.exited;
     const next = await guest.jail.start();

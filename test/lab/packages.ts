@@ -17,7 +17,9 @@ export const TEST_PACKAGES: readonly string[] = [
   // Systems for a chroot or a disk, and seeds for cloud-init
   ...["mmdebstrap", "debian-archive-keyring", "xorriso"],
   // Packages and units
-  ...["rpm", "systemd"],
+  ...["rpm", "systemd", "zip", "unzip"],
+  // Executables for arm64
+  ...["qemu-user-static", "libc6-arm64-cross"],
   // Scripts of sh
   "shellcheck",
   // Looking at processes from outside, and talking to serial lines

@@ -89,6 +89,19 @@ describeWith("install.sh", isRoot ? packages : { available: false, reason: "not 
     expect(stdout).toMatch(/\/inguest-linux-x64\/inguest install --no-start\n$/);
   });
 
+  test("tells of xz, where there is only a tarball", async () => {
+    const from = join(root, "from");
+    await make("rm from/*");
+    await mustRun(["cp", script, from]);
+    await Bun.write(join(from, "SHA256SUMS"), `${"0".repeat(64)}  inguest-linux-x64.tar.xz\n`);
+    // This machine's shell: busybox says that it has xz, whether it is there or not.
+    const tools = ["uname", "grep", "mktemp", "rm", "ln", "sed", "tar"];
+    for (const tool of tools) await mustRun(["ln", "-s", Bun.which(tool) ?? tool, from]);
+    const { exitCode, stderr } = await run(["/bin/sh", join(from, "install.sh")], { env: { PATH: from } });
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(/^install\.sh: xz or tar is missing, which inguest-linux-x64\.tar\.xz needs: .*\n$/);
+  });
+
   test("fetches from a web server", async () => {
     await make(`${GLIBC}; ${MODERN}`);
     using server = Bun.serve({

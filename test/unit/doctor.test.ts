@@ -14,6 +14,7 @@ const patient: Patient = {
   knownPorts: [NAME, "com.redhat.rhevm.vdsm"],
   statedir: "/state",
   freezeMark: "/state/frozen",
+  channelAdvice: "add a channel",
 };
 
 const inTree = <T>(tree: Tree, examine: (root: string) => T): T => {

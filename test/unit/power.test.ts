@@ -88,7 +88,16 @@ describe("the first way to shut down", () => {
       },
       ["/sbin/openrc-shutdown -p now", "/sbin/openrc-shutdown -r now", "/sbin/openrc-shutdown -H now"],
     ],
-    ["runit", { programs: { "/usr/bin/poweroff": "poweroff" } }, ["/usr/bin/poweroff", "kernel", "kernel"]],
+    [
+      "runit",
+      { programs: { "/sbin/init": "runit-init", "/sbin/shutdown": "shutdown", "/sbin/poweroff": "shutdown" } },
+      ["/sbin/init 0", "/sbin/init 6", "/sbin/init 0"],
+    ],
+    [
+      "an init with one program",
+      { programs: { "/usr/bin/poweroff": "poweroff" } },
+      ["/usr/bin/poweroff", "kernel", "kernel"],
+    ],
     ["nothing", { programs: {} }, ["kernel", "kernel", "kernel"]],
   ])("%s", (_, system, expected) => {
     expect(first(system)).toEqual(expected);

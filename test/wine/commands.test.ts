@@ -1,7 +1,8 @@
 /** Commands under Wine, each held against what the machine itself says. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { readdir, symlink } from "node:fs/promises";
 import { hostname, networkInterfaces } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { openWire, type Wire } from "../conformance/wire.ts";
 import { describeWith } from "../lab/apt.ts";
 import { mustRun, waitFor } from "../lab/process.ts";
@@ -233,6 +234,12 @@ describeWith("commands on Windows", await wineAvailability(), () => {
     );
   });
 
+  test("programs: a command with quotes for the shell", async () => {
+    const arg = ["/d", "/s", "/c", 'echo "a  b" & echo c'];
+    const status = await runProgram({ path: "cmd.exe", arg, "capture-output": true });
+    expect(fromBase64(status["out-data"]).replaceAll("\r", "").trim()).toMatch(/^"a {2}b" *\nc$/);
+  });
+
   test("programs: one that is not there", async () => {
     expect(await description("guest-exec", { path: "no-such-program" })).toStartWith(
       "Failed to execute child process \u201cno-such-program\u201d (",
@@ -266,6 +273,20 @@ describeWith("commands on Windows", await wineAvailability(), () => {
     expect(await description("guest-ssh-get-authorized-keys", { username: "nobody-here" })).toStartWith(
       "failed to lookup user 'nobody-here': ",
     );
+  });
+
+  test("keys: a link that waits for them is not followed", async () => {
+    const username = (await lab.run(["cmd", "/c", "echo %USERNAME%"])).stdout.trim();
+    const keys = (await mustRun(["find", lab.driveC, "-name", "*authorized_keys"])).trim();
+    const victim = join(lab.driveC, "victim");
+    await Bun.write(victim, "as it was");
+    await symlink(victim, `${keys}.new`);
+    expect(await object("guest-ssh-add-authorized-keys", { username, keys: ["ssh-ed25519 CCC three"] })).toEqual({});
+    expect(await Bun.file(victim).text()).toBe("as it was");
+    expect(await object("guest-ssh-get-authorized-keys", { username })).toEqual({
+      keys: ["ssh-ed25519 CCC three", "ssh-ed25519 BBB two"],
+    });
+    expect((await readdir(dirname(keys))).toSorted()).toEqual(["authorized_keys", "authorized_keys.new"]);
   });
 
   test("what Wine cannot do is an error, not a crash", async () => {

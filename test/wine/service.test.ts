@@ -1,5 +1,7 @@
 /** The agent as a service under Wine's service manager. */
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
 import { openWire, type Wire } from "../conformance/wire.ts";
 import { describeWith } from "../lab/apt.ts";
 import { waitFor } from "../lab/process.ts";
@@ -37,6 +39,26 @@ describeWith("service", await wineAvailability(), () => {
     expect(exitCode).toBe(1);
   });
 
+  describe("with a provider for snapshots", () => {
+    const path = () => join(lab.executable, "../qga-vss.dll");
+    afterEach(() => rm(path(), { force: true }));
+
+    test("that cannot be registered nothing is left installed", async () => {
+      await lab.compile("provider.c", "qga-vss.dll", ["-shared"]);
+      const { exitCode, stderr } = await service("-s", "install");
+      expect(stderr).toMatch(/COMRegister of .*qga-vss.dll: .*0x80070005/);
+      expect(exitCode).toBe(1);
+      expect(await state()).toBe("none");
+    });
+
+    test("that is no DLL the error is one line", async () => {
+      await Bun.write(path(), "nothing");
+      const { exitCode, stderr } = await service("-s", "vss-install");
+      expect(stderr).toMatch(/^inguest: .*qga-vss.dll cannot be loaded: [^\n]*\n$/);
+      expect(exitCode).toBe(1);
+    });
+  });
+
   test("install", async () => {
     const { exitCode, stdout, stderr } = await service(
       "-s",
@@ -52,6 +74,9 @@ describeWith("service", await wineAvailability(), () => {
     expect(stderr).toBe("");
     expect(stdout).toContain('\\inguest.exe" -d --method=isa-serial --path=COM2 "--logfile=C:\\a log.txt" --verbose');
     expect(exitCode).toBe(0);
+    const key = "HKLM\\SYSTEM\\CurrentControlSet\\Services\\EventLog\\Application\\inguest";
+    const registered = await lab.run(["reg", "query", key]);
+    expect(registered.stdout).toMatch(/EventMessageFile +REG_EXPAND_SZ +%SystemRoot%/);
     const again = await service("-s", "install");
     expect(again.stderr).toContain("CreateServiceW inguest");
     expect(again.exitCode).toBe(1);

@@ -9,6 +9,7 @@ import { createJsonLines } from "../../framing/json-lines.ts";
 import { SystemError } from "../../guest.ts";
 import { refusal } from "../../policy.ts";
 import type { ChannelDescription } from "../dialects.ts";
+import { createTurns } from "../turns.ts";
 import { type Context, EayunError, type Operation } from "./operation.ts";
 import { EAYUN_OPERATIONS } from "./table.ts";
 
@@ -28,9 +29,6 @@ export function createEayunSession(
 ): Session {
   const { guest, log, freeze, config } = agent;
   const context: Context = { agent, sampleMemory: createMemorySampler(guest) };
-  let waiting = false;
-  let queue: JsonObject[] = [];
-  let era = 0;
 
   const send = (reply: Result): void => outbox.text(`${toJson(reply)}\n`);
 
@@ -64,11 +62,7 @@ export function createEayunSession(
     throw new EayunError("InvalidArgument", `argument '${v.getDotPath(parsed.issues[0]) ?? ""}' is missing or wrong`);
   };
 
-  const handle = (given: JsonObject): void => {
-    if (waiting) {
-      queue.push(given);
-      return;
-    }
+  const answer = (given: JsonObject): void | Promise<void> => {
     const { operation } = given;
     const name = typeof operation === "string" ? operation.slice(0, LONGEST_NAME) : undefined;
     const begun = performance.now();
@@ -87,40 +81,30 @@ export function createEayunSession(
     try {
       const result = execute(given);
       if (!(result instanceof Promise)) return succeeded(result);
-      waiting = true;
-      const asked = era;
+      const isGone = turns.watchHost();
       const unlessGone =
         <T>(action: (value: T) => void) =>
         (value: T): void => {
-          if (asked === era) action(value);
+          if (!isGone()) action(value);
         };
-      result.then(unlessGone(succeeded), unlessGone(failed)).then(
-        unlessGone(() => {
-          waiting = false;
-          const next = queue;
-          queue = [];
-          for (const later of next) handle(later);
-          resume();
-        }),
-      );
+      return result.then(unlessGone(succeeded), unlessGone(failed));
     } catch (error) {
       failed(error);
     }
   };
 
+  const turns = createTurns(answer, resume);
   const lines = createJsonLines(
-    { object: handle, bad: (reason) => send({ error: { class: "ParseError", desc: reason } }) },
-    () => waiting || outbox.blocked || enough(),
+    { object: turns.take, bad: (reason) => send({ error: { class: "ParseError", desc: reason } }) },
+    () => turns.busy || outbox.blocked || enough(),
     true,
   );
 
   return {
     push: (bytes, start, end) => lines.push(bytes, start, end),
-    paused: () => waiting || outbox.blocked,
+    paused: () => turns.busy || outbox.blocked,
     reset() {
-      era++;
-      waiting = false;
-      queue = [];
+      turns.reset();
       lines.reset();
     },
   };

@@ -11,6 +11,7 @@ import { AttemptsError, type LoggedInUser, ProgramError, type SessionEvent, Syst
 import { spent } from "../../memory.ts";
 import { refusal } from "../../policy.ts";
 import type { ChannelDescription } from "../dialects.ts";
+import { createTurns } from "../turns.ts";
 import type { Conversation, OvirtCommand } from "./command.ts";
 import type { Content, Facts, Message } from "./message.ts";
 import { heartbeat } from "./messages/memory.ts";
@@ -59,9 +60,6 @@ export function createOvirtSession(
   /** Has the last content of messages that are sent when they change. */
   const told = new Map<string, string>();
   let introduced = false;
-  let waiting = false;
-  let queue: JsonObject[] = [];
-  let era = 0;
   let refreshing = false;
   /** Whether something was not sent, because the host did not read or filesystems were frozen. */
   let missed = false;
@@ -95,10 +93,10 @@ export function createOvirtSession(
     try {
       const content = message.make(facts, input);
       if (!(content instanceof Promise)) return post(message.name, content as Writable, changesOnly);
-      const asked = era;
+      const isGone = turns.watchHost();
       content.then(
         (later) => {
-          if (asked === era && !outbox.blocked) post(message.name, later as Writable, changesOnly);
+          if (!isGone() && !outbox.blocked) post(message.name, later as Writable, changesOnly);
         },
         (error) => complain(error, message.name),
       );
@@ -157,11 +155,7 @@ export function createOvirtSession(
     return command.run(parsed.output, conversation, given);
   };
 
-  const handle = (given: JsonObject): void => {
-    if (waiting) {
-      queue.push(given);
-      return;
-    }
+  const follow = (given: JsonObject): void | Promise<void> => {
     const { [NAME]: name } = given;
     const about = typeof name === "string" ? name.slice(0, LONGEST_NAME) : "a message without a name";
     const begun = performance.now();
@@ -174,26 +168,16 @@ export function createOvirtSession(
     try {
       const running = execute(given);
       if (!(running instanceof Promise)) return note("ok");
-      waiting = true;
-      const asked = era;
-      running
-        .then(() => note("ok"), failed)
-        .then(() => {
-          if (asked !== era) return;
-          waiting = false;
-          const next = queue;
-          queue = [];
-          for (const later of next) handle(later);
-          resume();
-        });
+      return running.then(() => note("ok"), failed);
     } catch (error) {
       failed(error);
     }
   };
 
+  const turns = createTurns(follow, resume);
   const lines = createJsonLines(
-    { object: handle, bad: (reason) => log.write("warning", `a line was passed over: ${reason}`) },
-    () => waiting || outbox.blocked || enough(),
+    { object: turns.take, bad: (reason) => log.write("warning", `a line was passed over: ${reason}`) },
+    () => turns.busy || outbox.blocked || enough(),
   );
 
   let present = new Set(guest.identity.users().map(sessionKey));
@@ -226,11 +210,9 @@ export function createOvirtSession(
 
   return {
     push: (bytes, start, end) => lines.push(bytes, start, end),
-    paused: () => waiting || outbox.blocked,
+    paused: () => turns.busy || outbox.blocked,
     reset() {
-      era++;
-      waiting = false;
-      queue = [];
+      turns.reset();
       lines.reset();
     },
     farewell: () => sayEvents(sessionShutdown),

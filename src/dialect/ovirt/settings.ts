@@ -3,6 +3,7 @@ import * as v from "valibot";
 import { PSEUDO_FILESYSTEMS } from "../../capability/mount-usage.ts";
 import { type Guest, SystemError } from "../../guest.ts";
 import type { Log } from "../../log.ts";
+import { isKeyOf } from "../../objects.ts";
 
 const words = v.pipe(
   v.string(),
@@ -98,8 +99,6 @@ export function parseIni(text: string): Entry[] {
   }
   return entries;
 }
-
-const isKeyOf = <T extends object>(key: PropertyKey, object: T): key is keyof T => Object.hasOwn(object, key);
 
 /** The settings of a file over the defaults; what cannot be used is told to `complain`, and its default stays. */
 export function readSettings(text: string, complain: (text: string) => void): Settings {

@@ -6,6 +6,7 @@
  */
 import * as v from "valibot";
 import { JsonFloat } from "../../framing/json.ts";
+import { isKeyOf } from "../../objects.ts";
 
 /** A value of the wire: integers beyond 2^53 are bigint, numbers written with a point or exponent are `JsonFloat`. */
 const isInteger = (low: bigint, high: bigint) => (input: unknown) =>
@@ -52,8 +53,6 @@ export const enumeration = <const Names extends readonly string[]>(names: Names)
 
 const kindOf = (input: unknown): string =>
   typeof input === "bigint" || input instanceof JsonFloat ? "number" : typeof input;
-
-const isKeyOf = <T extends object>(key: PropertyKey, object: T): key is keyof T => Object.hasOwn(object, key);
 
 const member = <T extends object>(object: T, key: PropertyKey): T[keyof T] | undefined =>
   isKeyOf(key, object) ? object[key] : undefined;
