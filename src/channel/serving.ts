@@ -12,8 +12,10 @@ export interface Serving {
   readonly open: Set<Channel>;
 }
 
-/** How long a line that is there but cannot be opened (another agent has it) is left alone. */
+/** How long a line that is there but cannot be opened (another agent has it), or that fails at once, is left alone. */
 const RETRY_MS = 5000;
+/** A line that lasts no longer has failed at once. */
+const AT_ONCE_MS = 100;
 
 function serveOn(port: Port, { guest, session, open }: Serving, ended: ChannelEvents["ended"]): void {
   const channel = serve(port, guest.loop, {
@@ -64,12 +66,17 @@ export function serveLine(
   lost: () => void,
 ): void {
   const { guest, log } = serving;
-  const open = (): void =>
-    serveOn(line.open(), serving, (reason) => {
+  const open = (): void => {
+    const port = line.open();
+    const opened = performance.now();
+    serveOn(port, serving, (reason) => {
       log.write("warning", `the channel ${line.path} ended: ${reason?.message ?? "closed"}`);
-      if (mayWait()) wait();
-      else lost();
+      if (!mayWait()) return lost();
+      // One that opens and fails at once, over and over, is not to keep the guest busy.
+      if (performance.now() - opened < AT_ONCE_MS) guest.loop.after(RETRY_MS, wait);
+      else wait();
     });
+  };
   const wait = (): void => {
     let timer: (() => void) | undefined;
     const attempt = (): void => {
