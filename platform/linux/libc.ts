@@ -30,6 +30,7 @@ const AT_START = {
   bind: { args: ["int", "ptr", "u32"], returns: "int" },
   listen: { args: ["int", "int"], returns: "int" },
   accept4: { args: ["int", "ptr", "ptr", "int"], returns: "int" },
+  setsockopt: { args: ["int", "int", "int", "ptr", "u32"], returns: "int" },
   epoll_create1: { args: ["int"], returns: "int" },
   epoll_ctl: { args: ["int", "int", "int", "ptr"], returns: "int" },
   epoll_wait: { args: ["int", "ptr", "int", "int"], returns: "int" },

@@ -18,7 +18,12 @@ const FD_CLOEXEC = 1;
 const AF_UNIX = 1;
 const AF_VSOCK = 40;
 const SOCK_STREAM = 1;
+const SOL_SOCKET = 1;
+const SO_SNDBUF = 7;
 const SOCK_FLAGS = O_NONBLOCK | O_CLOEXEC; // SOCK_NONBLOCK | SOCK_CLOEXEC have these values (socket(2))
+
+/** What a host may leave unread; the kernel allows less (socket(7), wmem_max). It is for the agent to go on meanwhile. */
+const SEND_BUFFER = Int32Array.of(1024 * 1024);
 
 /** struct sockaddr_un (unix(7)). */
 export const SOCKADDR_UN = { size: 110, family: 0, path: 2 };
@@ -145,6 +150,7 @@ function descriptorListener(fd: number): Listener {
         if (code === EAGAIN || code === EINTR || code === 103 /* ECONNABORTED */) return undefined;
         throw systemError("accept4", code);
       }
+      libc.setsockopt(client, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER, SEND_BUFFER.byteLength);
       return descriptorPort(client, client, { persistent: false, shortReadDrains: true });
     },
     close() {

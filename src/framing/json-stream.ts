@@ -244,6 +244,7 @@ export function createJsonStream(events: StreamEvents, paused: () => boolean): J
       let value: Json | undefined;
       try {
         value = JSON.parse(bytes.toString("latin1", start, end));
+        spent(end - start);
       } catch {
         // Not JSON after all: the exact parser words the error.
       }
