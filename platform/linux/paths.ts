@@ -6,7 +6,12 @@ export const paths: DefaultPaths = {
   pidfile: "/var/run/qemu-ga.pid",
   statedir: "/var/run",
   fsfreezeHook: "/etc/qemu/fsfreeze-hook",
-  settingsFiles: ["/etc/default/qemu-guest-agent", "/etc/sysconfig/qemu-ga"],
+  settingsFiles: [
+    "/etc/default/qemu-guest-agent",
+    "/etc/sysconfig/qemu-ga",
+    "/etc/conf.d/qemu-guest-agent",
+    "/etc/sv/qemu-ga/conf",
+  ],
   noFile: "/dev/null",
   ovirtConfigFile: "/etc/ovirt-guest-agent.conf",
   ovirtHooks: "/etc/ovirt-guest-agent/hooks.d",

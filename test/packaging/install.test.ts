@@ -78,6 +78,57 @@ describe.each(Object.entries(SYSTEMS))("%s", (name, { commands, starting }) => {
   });
 });
 
+describe("with the lists of insserv", () => {
+  const START = "/etc/init.d/.depend.start";
+  const commands = `${SYSTEMS.sysv?.commands}
+printf 'TARGETS = qemu-guest-agent rc.local\\nINTERACTIVE =\\nrc.local: qemu-guest-agent\\n' >etc/init.d/.depend.start
+printf 'TARGETS = sendsigs halt\\nhalt: sendsigs\\n' >etc/init.d/.depend.stop
+ln -s ../init.d/qemu-guest-agent etc/rc2.d/S01qemu-guest-agent`;
+  const textOf = ({ root }: System, path: string): string => readFileSync(`${root}${path}`, "utf8");
+
+  test("the script is in them, and the lists are what they were afterwards", async () => {
+    await using system = await makeSystem(commands);
+    const before = system.tree();
+    await must("install", system, "--replace");
+    expect(textOf(system, START)).toBe(
+      "TARGETS = qemu-guest-agent rc.local inguest\nINTERACTIVE =\nrc.local: qemu-guest-agent\n",
+    );
+    expect(textOf(system, "/etc/init.d/.depend.stop")).toBe("TARGETS = sendsigs halt inguest\nhalt: sendsigs\n");
+    expect(states(await must("install", system, "--replace"))).toEqual(["as is"]);
+    await must("uninstall", system);
+    expect(system.tree()).toEqual(before);
+  });
+
+  test("links that got other numbers are found again", async () => {
+    await using system = await makeSystem(commands);
+    await must("install", system, "--replace");
+    await mustRun(["sh", "-ec", "for link in etc/rc?.d/S20inguest; do mv $link $" + "{link%/*}/S01inguest; done"], {
+      cwd: system.root,
+    });
+    // As insserv(8) writes it anew, which passes over scripts that no level starts.
+    writeFileSync(`${system.root}${START}`, "TARGETS = inguest rc.local\nINTERACTIVE =\nrc.local: inguest\n");
+    const lines = await must("install", system, "--replace");
+    expect(lines.filter((line) => !line.startsWith("as is"))).toEqual([
+      expect.stringContaining("write /var/lib/inguest/installed.json"),
+    ]);
+    expect(Object.keys(system.tree()).filter((path) => path.includes("S20"))).toEqual([]);
+    // As update-rc.d(8) disables it.
+    await mustRun(
+      ["sh", "-ec", "for level in 2 3 4 5; do mv etc/rc$level.d/S01inguest etc/rc$level.d/K01inguest; done"],
+      {
+        cwd: system.root,
+      },
+    );
+    writeFileSync(`${system.root}${START}`, "TARGETS = rc.local\nINTERACTIVE =\nrc.local:\n");
+    await must("install", system, "--replace");
+    expect(textOf(system, START)).not.toContain("inguest");
+    await must("uninstall", system);
+    expect(textOf(system, START)).toBe("TARGETS = rc.local qemu-guest-agent\nINTERACTIVE =\nrc.local:\n");
+    expect(Object.keys(system.tree()).filter((path) => path.includes("inguest"))).toEqual([]);
+    expect(system.tree()["/etc/rc2.d/S01qemu-guest-agent"]).toBe("link ../init.d/qemu-guest-agent");
+  });
+});
+
 describe("settings", () => {
   const commands = SYSTEMS.systemd?.commands ?? "";
   const config = "/etc/qemu/qemu-ga.conf";
@@ -134,7 +185,15 @@ describe("settings", () => {
 describe("another agent", () => {
   /** By init: what makes its service one that starts, and what is left of that after --replace. */
   const RIVALS: Readonly<
-    Record<string, { readonly commands: string; readonly mark: string; readonly replaced: string | undefined }>
+    Record<
+      string,
+      {
+        readonly init?: string;
+        readonly commands: string;
+        readonly mark: string;
+        readonly replaced: string | undefined;
+      }
+    >
   > = {
     systemd: {
       commands: "mkdir -p usr/lib/systemd/system; touch usr/lib/systemd/system/qemu-guest-agent.service",
@@ -151,6 +210,12 @@ describe("another agent", () => {
       mark: "/etc/runit/runsvdir/default/qemu-ga",
       replaced: undefined,
     },
+    "runit that runs the scripts of SysV": {
+      init: "runit",
+      commands: "mkdir etc/rc2.d etc/init.d; ln -s ../init.d/qemu-guest-agent etc/rc2.d/S01qemu-guest-agent",
+      mark: "/etc/rc2.d/S01qemu-guest-agent",
+      replaced: undefined,
+    },
     sysv: {
       commands: "touch etc/init.d/ovirt-guest-agent; ln -s ../init.d/ovirt-guest-agent etc/rc3.d/S90ovirt-guest-agent",
       mark: "/etc/rc3.d/S90ovirt-guest-agent",
@@ -158,8 +223,8 @@ describe("another agent", () => {
     },
   };
 
-  test.each(Object.entries(RIVALS))("below %s is only replaced when asked for, and comes back", async (init, rival) => {
-    await using system = await makeSystem(`${SYSTEMS[init]?.commands}; ${rival.commands}`);
+  test.each(Object.entries(RIVALS))("below %s is only replaced when asked for, and comes back", async (name, rival) => {
+    await using system = await makeSystem(`${SYSTEMS[rival.init ?? name]?.commands}; ${rival.commands}`);
     const before = system.tree();
     const { exitCode, stderr } = await inguest("install", system);
     expect(exitCode).toBe(1);

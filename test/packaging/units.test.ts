@@ -62,6 +62,7 @@ test("the udev rule names every port that a host of a known kind has", () => {
 
 test.each([
   "install.sh",
+  "openrc/inguest.openrc",
   "sysv/inguest.sysv",
   "runit/inguest.runit",
   "deb/postinst",

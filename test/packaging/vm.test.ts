@@ -5,32 +5,16 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describeWith, ensurePackages } from "../lab/apt.ts";
-import { mustRun, waitFor } from "../lab/process.ts";
+import { waitFor } from "../lab/process.ts";
 import { isObject } from "../lab/qga-client.ts";
 import { compiledAgent } from "../vm/agent.ts";
-import { debianDisk, debianDiskPackages, debianGuest } from "../vm/debian-root.ts";
+import { debianDisk, debianDiskPackages } from "../vm/debian-root.ts";
 import { executableFiles } from "../vm/image.ts";
-import { agentPort, startVm, type Vm, vmAvailability } from "../vm/vm.ts";
-import { makeSourceDisk, sourceDiskArgs } from "./source.ts";
+import { agentPort, startVm, vmAvailability } from "../vm/vm.ts";
+import { fileList, INSTALL_MS, lastingGuest, SOURCE, steps } from "./in-vm.ts";
+import { makeSourceDisk } from "./source.ts";
 
 setDefaultTimeout(600_000);
-
-const SOURCE = "/dev/disk/by-id/virtio-source";
-/** Emulated, with 100 MiB to read, verify and copy. */
-const INSTALL_MS = 180_000;
-
-/** What a system writes by itself while it runs. */
-const RESTLESS = ["/proc", "/sys", "/dev", "/run", "/tmp", "/var/tmp", "/var/log", "/var/lib/systemd", "/lab", "/mnt"];
-
-/** Every file of the system with its kind, mode, size and target. */
-async function fileList(vm: Vm): Promise<string[]> {
-  const without = RESTLESS.map((path) => `-path ${path} -prune -o`).join(" ");
-  // The size of a directory is its filesystem's business.
-  const list = await vm.guest(`find / ${without} -type d -printf '%y %m %p\\n' -o -printf '%y %m %s %p %l\\n'`, 60_000);
-  return list.split("\n").sort();
-}
-
-const steps = (output: string): string[] => [...new Set(output.split("\n").map((line) => line.slice(0, 5)))];
 
 const packages = await ensurePackages(debianDiskPackages);
 const ready = packages.available ? await vmAvailability(compiledAgent, () => debianDisk()) : packages;
@@ -43,11 +27,7 @@ describeWith("in one line", ready, () => {
   afterAll(() => rm(folder, { recursive: true }));
 
   test("with systemd: the host gets an answer, after the next boot too, and nothing stays", async () => {
-    const disk = join(folder, "root.img");
-    await mustRun(["cp", "--sparse=always", "--reflink=auto", await debianDisk(), disk]);
-    const { extraArgs, ...guest } = await debianGuest(disk, { keep: true });
-    const source = await makeSourceDisk(folder);
-    const options = { ...guest, extraArgs: [...extraArgs, ...sourceDiskArgs(source)] };
+    const options = await lastingGuest(await debianDisk(), await makeSourceDisk(folder), folder);
     let before: string[];
     {
       await using vm = await startVm(options);
@@ -58,7 +38,7 @@ describeWith("in one line", ready, () => {
       expect(await fileList(vm)).toEqual(before);
 
       const done = await vm.guest("sh /mnt/install.sh", INSTALL_MS);
-      expect(steps(done)).toEqual(["done "]);
+      expect(steps(done)).toEqual(["done"]);
       const agent = await vm.waitForAgent();
       expect(await agent.call("guest-get-host-name")).toEqual({ "host-name": "vm" });
       const properties = "-p Type -p ActiveState -p SubState -p NRestarts -p ExecMainStartTimestampMonotonic";

@@ -52,6 +52,23 @@ describe("a settings file", () => {
     expect(splitWords(text)).toEqual(words);
   });
 
+  test("of SysV's scripts, OpenRC's and runit's too", () => {
+    const settings = new Map([
+      ["TRANSPORT", "isa-serial:/dev/ttyS1"],
+      ["GA_METHOD", "virtio-serial"],
+      ["GA_PATH", ""],
+      ["GA_OPTIONS", "-F/h"],
+      ["OPTS", "-v"],
+    ]);
+    expect(settingsAsWords(settings, { hook: "/hook" })).toEqual([
+      { variable: "GA_METHOD", words: ["--method=virtio-serial"] },
+      { variable: "GA_OPTIONS", words: ["-F/h"] },
+      { variable: "OPTS", words: ["-v"] },
+      { variable: "TRANSPORT", words: ["--method=isa-serial", "--path=/dev/ttyS1"] },
+    ]);
+    expect(settingsAsWords(new Map([["TRANSPORT", "nonsense"]]), { hook: "/hook" })).toEqual([]);
+  });
+
   test("its variables become options", () => {
     const settings = new Map([
       ["BLACKLIST_RPC", "guest-exec"],

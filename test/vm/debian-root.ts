@@ -1,8 +1,8 @@
 /**
- * Small Debian systems with the packages that a test wants: as a folder for chroot(8), or as the disk of a VM in which
- * systemd is the init:
+ * Small Debian systems with the packages that a test wants: as a folder for chroot(8), or as the disk of a VM, with
+ * systemd or another init:
  *
- *     await using vm = await startVm(await debianGuest(await debianDisk(["systemd-sysv", "udev"])));
+ *     await using vm = await startVm(await debianGuest(await debianDisk(["cloud-init"])));
  *     await vm.guest("systemctl is-system-running --wait");
  *
  * They are made by mmdebstrap(1) once and cached.
@@ -13,6 +13,7 @@ import { dirname, join } from "node:path";
 import { debianMirror, osRelease } from "../lab/apt.ts";
 import { cachedFolder } from "../lab/cache.ts";
 import { mustRun } from "../lab/process.ts";
+import { DEBIAN_INITS, type DebianInitName } from "./debian-inits.ts";
 import { baseImage, vmPackages } from "./image.ts";
 import type { VmOptions } from "./vm.ts";
 
@@ -51,42 +52,35 @@ export async function debianRoot(packages: readonly string[]): Promise<string> {
 /**
  * The same as an ext4 filesystem for a VM, with the kernel's modules, the test's shell and no timers of apt. It has the
  * label `root` and no password for anybody.
- * @param packages more than `systemd-sysv`, `udev`, `kmod` and `dbus`
+ * @param packages more than `udev`, `kmod` and those of the init
  * @param files what else is in it, by path
  * @returns the file of the disk, which other tests use too: {@link debianGuest} does not write into it
  */
 export async function debianDisk(
   packages: readonly string[] = [],
   files: Readonly<Record<string, string>> = {},
+  initName: DebianInitName = "systemd",
 ): Promise<string> {
-  const root = await debianRoot(["systemd-sysv", "udev", "kmod", "dbus", ...packages]);
+  const init = DEBIAN_INITS[initName];
+  const root = await debianRoot(["udev", "kmod", ...init.packages, ...packages]);
   const { vmlinuz, release } = await baseImage();
-  const unit = "lab-shell.service";
   const own = await Promise.all(
-    [import.meta.path, ...["init", "wait-for-ports", unit].map((name) => join(FILES, name))].map((path) =>
-      Bun.file(path).text(),
-    ),
+    [
+      import.meta.path,
+      ...["init", "wait-for-ports", "start-shell", "lab-shell.service"].map((name) => join(FILES, name)),
+    ].map((path) => Bun.file(path).text()),
   );
   const folder = await cachedFolder(
-    `debian-disk-${digest(root, release, JSON.stringify(files), ...own)}`,
+    `debian-disk-${digest(root, release, JSON.stringify(files), init.setUp, ...own)}`,
     async (draft) => {
       const copy = join(draft, "root");
       await mustRun(["cp", "-a", root, copy], { timeoutMs: LIMIT_MS });
       const within = (...path: readonly string[]): string => join(copy, ...path);
-      await mustRun(["mkdir", "-p", within("lab/run"), within("etc/systemd/system/sysinit.target.wants")]);
+      await mustRun(["mkdir", "-p", within("lab/run")]);
       await mustRun(["cp", "-a", join(dirname(vmlinuz), "lib/modules"), within("usr/lib")]);
-      await mustRun([
-        "install",
-        "-m755",
-        join(import.meta.dir, "guest/shell"),
-        join(FILES, "wait-for-ports"),
-        within("lab"),
-      ]);
-      await mustRun(["install", "-m644", join(FILES, unit), within("etc/systemd/system")]);
-      await mustRun(["ln", "-s", `../${unit}`, within("etc/systemd/system/sysinit.target.wants", unit)]);
-      for (const timer of ["apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer"]) {
-        await mustRun(["ln", "-sf", "/dev/null", within("etc/systemd/system", timer)]);
-      }
+      const scripts = [join(import.meta.dir, "guest/shell"), join(FILES, "wait-for-ports"), join(FILES, "start-shell")];
+      await mustRun(["install", "-m755", ...scripts, within("lab")]);
+      await mustRun(["sh", "-ec", init.setUp], { cwd: copy, env: { FILES } });
       for (const [path, content] of Object.entries(files)) await Bun.write(within(path), content);
       const disk = join(draft, "root.img");
       await mustRun(["truncate", "-s", DISK, disk]);

@@ -1,9 +1,10 @@
 /** Which agents run. */
 import type { Finding } from "../../../src/guest.ts";
 import { rivalProcesses } from "../install/rivals.ts";
+import { adviceFor } from "./advice.ts";
 import { ourProcesses } from "./running.ts";
 
-/** @param root stands before `/proc`, for tests */
+/** @param root stands before `/proc` and the files of services, for tests */
 export function examineAgents(root = ""): Finding[] {
   const ours = ourProcesses();
   const pids = ours.map(({ pid }) => pid).join(", ");
@@ -14,7 +15,7 @@ export function examineAgents(root = ""): Finding[] {
           check: "agent",
           verdict: "warn",
           text: "inguest does not run",
-          fix: "inguest install, or: systemctl status inguest; journalctl -u inguest",
+          fix: adviceFor(root).startAndLook,
         };
   const rivals = rivalProcesses(root).map(
     ({ name, pid }): Finding => ({

@@ -1,6 +1,7 @@
 /** Whether the guest knows what time it is. */
 import type { Finding } from "../../../src/guest.ts";
 import { readText } from "../sysfs.ts";
+import { adviceFor } from "./advice.ts";
 
 /** Seconds that the two clocks may be apart: one counts whole seconds. */
 const TOLERANCE = 5;
@@ -8,7 +9,6 @@ const TOLERANCE = 5;
 const POOR_SOURCES = new Set(["pit", "jiffies", "refined-jiffies", "acpi_pm", "hpet"]);
 const SOURCE = "/sys/devices/system/clocksource/clocksource0";
 const HARDWARE_CLOCK = "/sys/class/rtc/rtc0/since_epoch";
-const SET_IT = "timedatectl set-ntp true, or from the host: guest-set-time";
 
 /**
  * @param now seconds since 1970
@@ -33,7 +33,8 @@ export function examineClock(now = Date.now() / 1000, root = ""): Finding[] {
   const ahead = Math.round(now - hardware);
   if (!isLocal && Math.abs(ahead) > TOLERANCE) {
     const direction = ahead > 0 ? "ahead of" : "behind";
-    return [{ check, verdict: "warn", text: `${Math.abs(ahead)} s ${direction} the hardware clock`, fix: SET_IT }];
+    const fix = `${adviceFor(root).timeService}, or from the host: guest-set-time`;
+    return [{ check, verdict: "warn", text: `${Math.abs(ahead)} s ${direction} the hardware clock`, fix }];
   }
   return [
     { check, verdict: "ok", text: `source ${source}${Number.isNaN(ahead) ? "" : ", and the hardware clock agrees"}` },

@@ -4,6 +4,7 @@ import type { Finding, Patient } from "../../../src/guest.ts";
 import { exists } from "../files.ts";
 import { cstring, errno, errorText, libc } from "../libc.ts";
 import { namesIn, readText } from "../sysfs.ts";
+import { adviceFor } from "./advice.ts";
 import { holdersOf, type Running } from "./running.ts";
 
 /** VIRTIO_ID_CONSOLE of <linux/virtio_ids.h>: the device with the ports. */
@@ -21,9 +22,6 @@ const EBUSY = 16;
 const POLLFD = { size: 8, fd: 0, revents: 6 };
 const POLLHUP = 0x10;
 
-const ADD_CHANNEL =
-  "shut the VM down and give it the channel: libvirt <channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>, Proxmox VE Options > QEMU Guest Agent, OpenStack image property hw_qemu_guest_agent=yes";
-
 const wantsVirtio = ({ devices, knownPorts }: Patient): boolean =>
   knownPorts.length > 0 || devices.some((device) => device.includes("/virtio-ports/"));
 
@@ -35,7 +33,7 @@ export function examineDriver(patient: Patient, root = ""): Finding[] {
   );
   const check = "driver";
   if (controllers.length === 0) {
-    return [{ check, verdict: "fail", text: "the VM has no virtio-serial controller", fix: ADD_CHANNEL }];
+    return [{ check, verdict: "fail", text: "the VM has no virtio-serial controller", fix: patient.channelAdvice }];
   }
   const bare = controllers.filter((device) => !exists(`${root}${VIRTIO}/${device}/driver`));
   if (bare.length === 0) return [{ check, verdict: "ok", text: "virtio_console drives the controller" }];
@@ -78,7 +76,7 @@ function examineDevice(path: string): Finding {
     check,
     verdict: "warn",
     text: `${path} can be opened (${host}), and no agent has it open`,
-    fix: "start the agent: systemctl start inguest, or what runs services here",
+    fix: `start the agent: ${adviceFor().start}`,
   };
 }
 
@@ -94,22 +92,23 @@ function examineHolders(path: string, holders: readonly Running[]): Finding {
 }
 
 /** @param root stands before `/sys` and `/dev`, for tests */
-export function examinePorts({ devices, knownPorts }: Patient, root = ""): Finding[] {
+export function examinePorts(patient: Patient, root = ""): Finding[] {
+  const { devices, knownPorts, channelAdvice } = patient;
   const check = "port";
-  if (devices.length > 0) return devices.map((path) => examineNamed(path, root));
+  if (devices.length > 0) return devices.map((path) => examineNamed(path, patient, root));
   if (knownPorts.length === 0) return [{ check, verdict: "ok", text: "a socket is served, no port" }];
   const known = [...kernelPorts(root)].filter(([name]) => knownPorts.includes(name));
-  if (known.length > 0) return known.map(([name]) => examineNamed(`${LINKS}/${name}`, root));
+  if (known.length > 0) return known.map(([name]) => examineNamed(`${LINKS}/${name}`, patient, root));
   const others = [...kernelPorts(root).keys()];
   const text = `the VM has no port with a known name (${knownPorts.join(", ")})${others.length > 0 ? `, only ${others.join(", ")}` : ""}`;
-  return [{ check, verdict: "fail", text, fix: ADD_CHANNEL }];
+  return [{ check, verdict: "fail", text, fix: channelAdvice }];
 }
 
-function examineNamed(path: string, root: string): Finding {
+function examineNamed(path: string, { channelAdvice }: Patient, root: string): Finding {
   const check = "port";
   if (exists(`${root}${path}`)) return examineDevice(`${root}${path}`);
   const device = kernelPorts(root).get(basename(path));
-  if (device === undefined) return { check, verdict: "fail", text: `there is no ${path}`, fix: ADD_CHANNEL };
+  if (device === undefined) return { check, verdict: "fail", text: `there is no ${path}`, fix: channelAdvice };
   return {
     check,
     verdict: "fail",

@@ -1,6 +1,7 @@
 /** Who asks, and what security modules let agents do. */
 import type { Finding } from "../../../src/guest.ts";
 import { readText } from "../sysfs.ts";
+import { adviceFor } from "./advice.ts";
 import { ourProcesses } from "./running.ts";
 
 export function examineUser(): Finding[] {
@@ -42,7 +43,7 @@ function examineApparmor(pids: readonly number[], root: string): Finding[] {
       check,
       verdict: "warn",
       text: `the profile ${labelOf(confined, root)} confines process ${confined}`,
-      fix: "aa-complain with the profile's name; journalctl -k -g apparmor tells what was refused",
+      fix: `aa-complain with the profile's name; ${adviceFor(root).kernelLog} | grep apparmor tells what was refused`,
     },
   ];
 }

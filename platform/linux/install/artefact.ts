@@ -35,7 +35,11 @@ export type Artefact =
   /** A link of another agent's that must not be there. */
   | { readonly kind: "without-link"; readonly path: string; readonly target: string }
   /** A line about another agent that must not be there. */
-  | { readonly kind: "without-line"; readonly path: string; readonly line: string };
+  | { readonly kind: "without-line"; readonly path: string; readonly line: string }
+  /** A script among those that startpar(8) starts or stops. */
+  | { readonly kind: "target"; readonly path: string; readonly name: string }
+  /** A script of another agent's that must be among them again when all is taken back. */
+  | { readonly kind: "kept-target"; readonly path: string; readonly name: string };
 
 type Kind = Artefact["kind"];
 type OfKind<K extends Kind> = Extract<Artefact, { readonly kind: K }>;
@@ -105,6 +109,32 @@ function putLink(path: string, target: string): void {
   });
 }
 
+/** What insserv(8) begins the list of all scripts with; the lines behind it are what each of some waits for. */
+const TARGETS = "TARGETS =";
+
+const wordsOf = (line: string): string[] => line.split(" ").filter((word) => word !== "");
+
+const isTarget = (path: string, name: string): boolean =>
+  linesOf(path).some((line) => line.startsWith(TARGETS) && wordsOf(line).includes(name));
+
+function addTarget(path: string, name: string): void {
+  const lines = linesOf(path).map((line) => (line.startsWith(TARGETS) ? `${line.trimEnd()} ${name}` : line));
+  rewrite(path, lines.join("\n"));
+}
+
+function removeTarget(path: string, name: string): void {
+  const lines = linesOf(path)
+    .filter((line) => !line.startsWith(`${name}:`))
+    .map((line) =>
+      wordsOf(line).includes(name)
+        ? wordsOf(line)
+            .filter((word) => word !== name)
+            .join(" ")
+        : line,
+    );
+  rewrite(path, lines.join("\n"));
+}
+
 const pointsTo = (path: string, target: string): boolean =>
   lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true && readlinkSync(path) === target;
 
@@ -163,6 +193,22 @@ const HANDLING: { readonly [K in Kind]: Handling<K> } = {
     apply: (at, { line }) => removeLine(at, line),
     isUndone: (at, { line }) => linesOf(at).includes(line),
     undo: (at, { line }) => addLine(at, line),
+  },
+  target: {
+    text: ({ path, name }) => `add to ${path}: ${name}`,
+    undoText: ({ path, name }) => `remove from ${path}: ${name}`,
+    isDone: (at, { name }) => isTarget(at, name),
+    apply: (at, { name }) => addTarget(at, name),
+    isUndone: (at, { name }) => !isTarget(at, name),
+    undo: (at, { name }) => removeTarget(at, name),
+  },
+  "kept-target": {
+    text: ({ path, name }) => `keep in ${path}: ${name}`,
+    undoText: ({ path, name }) => `add to ${path}: ${name}`,
+    isDone: () => true,
+    apply() {},
+    isUndone: (at, { name }) => !isThere(at) || isTarget(at, name),
+    undo: (at, { name }) => addTarget(at, name),
   },
 };
 

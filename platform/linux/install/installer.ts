@@ -16,8 +16,25 @@ import { paths } from "../paths.ts";
 import { processes } from "../processes.ts";
 import { findProgram } from "../programs.ts";
 import { type Artefact, missingDirectories, putting, removingDirectory, takingBack } from "./artefact.ts";
-import { type Action, MANAGERS, type RivalService, SERVICE, type ServiceManager } from "./managers.ts";
-import { digest, type InstallRecord, mergeRecords, RECORD_PATH, readRecord, recorded } from "./record.ts";
+import {
+  type Action,
+  findManager,
+  isLive,
+  MANAGERS,
+  type RivalService,
+  SERVICE,
+  type ServiceManager,
+} from "./managers.ts";
+import {
+  digest,
+  type InstallRecord,
+  keyOf,
+  mergeRecords,
+  RECORD_PATH,
+  type RecordedArtefact,
+  readRecord,
+  recorded,
+} from "./record.ts";
 import { processesOf, RIVAL_SERVICES, rivalProcesses } from "./rivals.ts";
 
 /** Not below /usr/bin, where packages put theirs; and writable where /usr is not, as with ostree. */
@@ -39,10 +56,7 @@ function managerOf({ root, manager: name }: Pick<InstallRequest, "root" | "manag
   readonly name: string;
   readonly manager: ServiceManager;
 } {
-  const found =
-    name === undefined
-      ? Object.entries(MANAGERS).find(([, { isUsed }]) => isUsed(root))
-      : Object.entries(MANAGERS).find(([known]) => known === name);
+  const found = name === undefined ? findManager(root) : Object.entries(MANAGERS).find(([known]) => known === name);
   if (found !== undefined) return { name: found[0], manager: found[1] };
   const known = Object.keys(MANAGERS).join(", ");
   throw new AttemptsError([
@@ -121,7 +135,10 @@ function replacing(
   live: ServiceManager | undefined,
 ): readonly SystemChange[] {
   return [
-    ...rivals.flatMap(({ disabling }) => disabling.map((artefact) => putting(root, artefact))),
+    ...rivals.flatMap(({ disabling }) =>
+      // It changes nothing now.
+      disabling.filter(({ kind }) => kind !== "kept-target").map((artefact) => putting(root, artefact)),
+    ),
     ...rivals.flatMap(({ name }) => live?.stop?.(name) ?? []).map(trying),
     ...(live === undefined ? [] : endingProcesses()),
   ];
@@ -152,7 +169,7 @@ async function planInstall(request: InstallRequest, program: string): Promise<re
   const { root, replace, withoutPort, later } = request;
   refusePackaged(root);
   const { name, manager } = managerOf(request);
-  const live = root === "" && manager.isRunning() ? manager : undefined;
+  const live = isLive(root, manager) ? manager : undefined;
   const rivals = replace ? manager.rivals(root, RIVAL_SERVICES) : [];
   refuseOwnUnits(root, rivals);
   const earlier = readRecord(root);
@@ -201,6 +218,16 @@ async function planInstall(request: InstallRequest, program: string): Promise<re
   ];
 }
 
+/** The artefacts of a record where they are now, each once. */
+function artefactsNow(root: string, { artefacts }: InstallRecord, manager: ServiceManager): RecordedArtefact[] {
+  const moved = artefacts.map((artefact) =>
+    artefact.kind === "link"
+      ? { ...artefact, path: manager.placeNow?.(root, artefact.path) ?? artefact.path }
+      : artefact,
+  );
+  return [...new Map(moved.map((artefact) => [keyOf(artefact), artefact])).values()];
+}
+
 /** @throws AttemptsError, SystemError */
 async function planUninstall({ root, purge }: { root: string; purge: boolean }): Promise<readonly SystemChange[]> {
   const record = readRecord(root);
@@ -209,8 +236,9 @@ async function planUninstall({ root, purge }: { root: string; purge: boolean }):
     throw new AttemptsError([`there is no record of an installation (${RECORD_PATH})`]);
   }
   const { manager } = managerOf({ root, manager: record.manager });
-  const live = root === "" && manager.isRunning() ? manager : undefined;
-  const undone = record.artefacts.map(({ kind, path, target = "", line = "", settings }): SystemChange => {
+  const live = isLive(root, manager) ? manager : undefined;
+  const undone = artefactsNow(root, record, manager).map((artefact): SystemChange => {
+    const { kind, path, target = "", line = "", name = "", settings } = artefact;
     const content = new Uint8Array();
     if (kind === "file") {
       const found = fileOf(`${root}${path}`);
@@ -220,6 +248,7 @@ async function planUninstall({ root, purge }: { root: string; purge: boolean }):
       return takingBack<"file">(root, { kind, path, content, mode: 0 });
     }
     if (kind === "line" || kind === "without-line") return takingBack<typeof kind>(root, { kind, path, line });
+    if (kind === "target" || kind === "kept-target") return takingBack<typeof kind>(root, { kind, path, name });
     return takingBack<typeof kind>(root, { kind, path, target });
   });
   return [

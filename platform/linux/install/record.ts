@@ -10,6 +10,7 @@ export interface RecordedArtefact {
   readonly path: string;
   readonly target?: string;
   readonly line?: string;
+  readonly name?: string;
   /** SHA-256 of settings, which stay when they were changed since. */
   readonly settings?: string;
 }
@@ -45,6 +46,8 @@ const KINDS: Readonly<Record<Artefact["kind"], true>> = {
   line: true,
   "without-link": true,
   "without-line": true,
+  target: true,
+  "kept-target": true,
 };
 
 const isArtefact = (value: unknown): value is RecordedArtefact =>
@@ -53,7 +56,7 @@ const isArtefact = (value: unknown): value is RecordedArtefact =>
   Object.hasOwn(KINDS, value.kind) &&
   typeof value.path === "string" &&
   value.path.startsWith("/") &&
-  [value.target, value.line, value.settings].every(isOptionalText);
+  [value.target, value.line, value.name, value.settings].every(isOptionalText);
 
 const isRecord = (value: unknown): value is InstallRecord =>
   isObject(value) &&
@@ -82,7 +85,7 @@ export function readRecord(root: string): InstallRecord | undefined {
 }
 
 /** What tells one artefact from another. */
-const keyOf = ({ kind, path, line }: RecordedArtefact): string => [kind, path, line].join(" ");
+export const keyOf = ({ kind, path, line, name }: RecordedArtefact): string => [kind, path, line, name].join(" ");
 
 /** Adds what a further installation does to what earlier ones did. */
 export function mergeRecords(earlier: InstallRecord | undefined, now: InstallRecord): InstallRecord {
