@@ -98,9 +98,10 @@ function wait(): number {
   const milliseconds = patience(FOREVER);
   if (milliseconds === 0) return poll(0);
   const begin = performance.now();
-  if (begin < childFirstUntil) {
+  for (let now = begin; now < childFirstUntil; now = performance.now()) {
     libc.sched_yield();
-    return poll(milliseconds);
+    const count = poll(0);
+    if (count !== 0) return count;
   }
   if (shortWaitsToGo === 0) {
     do {
