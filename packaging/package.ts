@@ -1,10 +1,10 @@
 /**
- * Makes the packages of a release from what `npm run build` has put into dist/: deb, rpm, apk, tarballs and a zip with an
- * SBOM, install.sh and SHA256SUMS, in dist/release/ or where `--out` says. `--target NAME` packs one target, `--format
+ * Makes the packages of a release from what `npm run build` has put into dist/: deb, rpm, apk and tarballs with an SBOM,
+ * install.sh and SHA256SUMS, in dist/release/ or where `--out` says. `--target NAME` packs one target, `--format
  * NAME` makes one kind of package, `--quick` compresses them lightly, for tests. A package that has become too large is
  * an error.
  *
- * It needs dpkg-deb, rpmbuild, tar, xz and zip: Debian's packages dpkg, rpm, tar, xz-utils and zip.
+ * It needs dpkg-deb, rpmbuild, tar and xz: Debian's packages dpkg, rpm, tar and xz-utils.
  */
 import { createHash } from "node:crypto";
 import {
@@ -17,7 +17,6 @@ import {
   readFileSync,
   rmSync,
   statSync,
-  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -42,11 +41,6 @@ const ROOT = resolve(PACKAGING, "..");
 const NAME = "inguest";
 /** Bytes that a package may have. */
 const LIMIT = 42e6;
-/**
- * The same by format. Deflate is all that every Windows unpacks by itself, and it leaves 41 MB of the machine code alone;
- * the tarball beside the zip is the small one.
- */
-const OWN_LIMITS: Readonly<Record<string, number>> = { zip: 48e6 };
 /** Of the programs that compress. */
 const HARDEST = 9;
 
@@ -59,8 +53,6 @@ interface Target {
   readonly apk?: string;
   /** What is in its archives. */
   readonly archive: (made: Made) => PackagedFile[];
-  /** Whether those who have it expect a zip. */
-  readonly zip?: true;
 }
 
 const TARGETS: Readonly<Record<string, Target>> = {
@@ -68,7 +60,7 @@ const TARGETS: Readonly<Record<string, Target>> = {
   "linux-arm64": { executable: "inguest-linux-arm64", deb: "arm64", rpm: "aarch64", archive: filesOfLinuxArchive },
   "linux-x64-musl": { executable: "inguest-linux-x64-musl", apk: "x86_64", archive: filesOfLinuxArchive },
   "linux-arm64-musl": { executable: "inguest-linux-arm64-musl", apk: "aarch64", archive: filesOfLinuxArchive },
-  "windows-x64": { executable: "inguest-windows-x64.exe", archive: filesOfWindowsArchive, zip: true },
+  "windows-x64": { executable: "inguest-windows-x64.exe", archive: filesOfWindowsArchive },
 };
 
 /** Where packages are made. */
@@ -188,29 +180,13 @@ function makeApk(machine: string, made: Made, { out, level, time }: Workshop): s
   return file;
 }
 
-/** Lays out an archive's folder, which has the name of the target's executable. @returns its name */
-function stageArchive({ archive, executable }: Target, made: Made, scratch: string): string {
+/** Its one folder has the name of the target's executable. */
+function makeTarball({ archive, executable }: Target, made: Made, { scratch, out, level, time }: Workshop): string {
   const folder = executable.replace(/\.exe$/, "");
   stage(archive(made), join(scratch, folder));
-  return folder;
-}
-
-function makeTarball(target: Target, made: Made, { scratch, out, level, time }: Workshop): string {
-  const folder = stageArchive(target, made, scratch);
   const file = `${folder}.tar.xz`;
   const owners = ["--owner=root:0", "--group=root:0", "--sort=name", `--mtime=@${time}`];
   run(["tar", "-C", scratch, ...owners, `--use-compress-program=xz -T0 -${level}`, "-cf", join(out, file), folder]);
-  return file;
-}
-
-function makeZip(target: Target, made: Made, { scratch, out, level, time }: Workshop): string {
-  const folder = stageArchive(target, made, scratch);
-  const paths = target.archive(made).map(({ to }) => `${folder}${to}`);
-  for (const path of paths) utimesSync(join(scratch, path), time, time);
-  const file = `${folder}.zip`;
-  // One that is there would be added to.
-  rmSync(join(out, file), { force: true });
-  run(["zip", "-q", "-X", `-${level}`, join(out, file), ...paths.sort()], { cwd: scratch });
   return file;
 }
 
@@ -221,7 +197,6 @@ const FORMATS: Readonly<Record<string, Maker>> = {
   rpm: ({ rpm }, made, workshop) => (rpm === undefined ? undefined : makeRpm(rpm, made, workshop)),
   apk: ({ apk: machine }, made, workshop) => (machine === undefined ? undefined : makeApk(machine, made, workshop)),
   tarball: makeTarball,
-  zip: (target, made, workshop) => (target.zip ? makeZip(target, made, workshop) : undefined),
 };
 
 /** Of the last commit, as reproducible builds have it; of now outside a repository. */
@@ -301,8 +276,8 @@ function main(): void {
         if (file === undefined) continue;
         const { size } = statSync(join(out, file));
         console.log(`${megabytes(size).padStart(6)} MB  ${file}`);
-        const limit = OWN_LIMITS[format] ?? LIMIT;
-        if (size > limit) tooLarge.push(`${file} has more than ${megabytes(limit)} MB`);
+
+        if (size > LIMIT) tooLarge.push(`${file} has more than ${megabytes(LIMIT)} MB`);
       }
     }
   });

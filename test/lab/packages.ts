@@ -17,7 +17,7 @@ export const TEST_PACKAGES: readonly string[] = [
   // Systems for a chroot or a disk, and seeds for cloud-init
   ...["mmdebstrap", "debian-archive-keyring", "xorriso"],
   // Packages and units
-  ...["rpm", "systemd", "zip", "unzip"],
+  ...["rpm", "systemd"],
   // Executables for arm64
   ...["qemu-user-static", "libc6-arm64-cross"],
   // Scripts of sh

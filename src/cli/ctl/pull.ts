@@ -225,7 +225,10 @@ export const pull = {
         tally.sha256 = await pullFile(pulling, { from, executable: false }, fileTarget(local, remote));
       } else {
         await pullTree(pulling, tree, Buffer.from(local ?? baseName(tree.root.toString("utf8"))));
-        if (tree.others > 0) context.note(`${tree.others} in ${remote} are neither files nor directories: left out`);
+        if (tree.others > 0) {
+          progress.end();
+          context.note(`${tree.others} in ${remote} are neither files nor directories: left out`);
+        }
       }
     } finally {
       progress.end();

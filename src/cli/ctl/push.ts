@@ -209,7 +209,9 @@ async function pushTree(context: Context, pushing: Pushing, local: string, remot
   } finally {
     await names.close();
   }
-  if (others > 0) context.note(`${others} in ${local} are neither files nor directories: left out`);
+  if (others === 0) return;
+  pushing.progress.end();
+  context.note(`${others} in ${local} are neither files nor directories: left out`);
 }
 
 export const push = {
