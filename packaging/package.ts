@@ -271,7 +271,7 @@ function main(): void {
     printFiles(printed);
     for (const [, target] of targets) {
       const made = { executable: join(dist, target.executable), printed };
-      for (const [format, make] of formats) {
+      for (const [, make] of formats) {
         const file = inScratch((scratch) => make(target, made, { scratch, out, level, time }));
         if (file === undefined) continue;
         const { size } = statSync(join(out, file));
