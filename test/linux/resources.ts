@@ -18,3 +18,10 @@ export function contextSwitches(pid: number): number {
 }
 
 const countOf = ([, digits]: RegExpExecArray): number => Number(digits);
+
+/** Clock ticks that a process has run, in its own code and in the kernel. */
+export function processorTicks(pid: number): number {
+  const [, behindName = ""] = readFileSync(`/proc/${pid}/stat`, "latin1").split(") ");
+  const [userTime = 0, systemTime = 0] = behindName.split(" ").slice(11, 13).map(Number);
+  return userTime + systemTime;
+}
