@@ -276,7 +276,6 @@ function main(): void {
         if (file === undefined) continue;
         const { size } = statSync(join(out, file));
         console.log(`${megabytes(size).padStart(6)} MB  ${file}`);
-
         if (size > LIMIT) tooLarge.push(`${file} has more than ${megabytes(LIMIT)} MB`);
       }
     }

@@ -630,7 +630,7 @@ export interface DiskAddress {
 }
 
 export interface Disk {
-  /** The device node (`/dev/sda`) or device UNC. */
+  /** The name of its device, as the system has it. */
   readonly name: string;
   readonly partition: boolean;
   /** Device nodes that it lies on. */

@@ -16,7 +16,7 @@ export class QgaError extends RequestError {
   }
 }
 
-/** Does it, and words a failed system call as `open("/sys/..."): No such file or directory`. */
+/** Does it, and words a failed system call as `open("/a/path"): No such file or directory`. */
 export function quotingCalls<T>(action: () => T): T {
   try {
     return action();
