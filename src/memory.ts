@@ -2,19 +2,33 @@
 import { edenGC, fullGC } from "bun:jsc";
 import type { Loop } from "./guest.ts";
 
-/** So much garbage may pass before the young of it is collected, which takes a twentieth of a millisecond. */
+/** So much garbage may pass before the young of it is collected, which takes a tenth of a millisecond. */
 const COLLECT_BYTES = 2 * 1024 * 1024;
-/** Garbage in pieces of this size has mostly grown old while it was filled: the collection of the young leaves it. */
+/** So much of it when the turn of the loop does not end. */
+const COLLECT_AT_ONCE_BYTES = 4 * COLLECT_BYTES;
+/** What is in use while the young is collected counts as old from then on, and only this collection finds it dead. */
+const FULL_EVERY = 256;
+/** Garbage in pieces of this size has mostly grown old while it was filled. */
 const LARGE_BYTES = 1024 * 1024;
 /** So much of it may pass. */
 const COLLECT_LARGE_BYTES = 16 * 1024 * 1024;
+/**
+ * The allocator gives a page of its own (512 KiB) back as soon as nothing in it is in use, and each collection would
+ * have the kernel clear it again. So one in many of the strings that pass is kept until the work is over.
+ */
+const KEPT_STRINGS = 12;
+const KEPT_EVERY_BYTES = 256 * 1024;
 /** Quiet time after work before memory is given back to the system. */
 const QUIET_MS = 500;
 /** Work below which giving back is not worth its wakeup. */
 const WORTHWHILE_BYTES = 256 * 1024;
 
 let sinceCollection = 0;
+let collections = 0;
+let due = false;
 let sinceLarge = 0;
+let kept: string[] = [];
+let sinceKept = 0;
 let sinceQuiet = 0;
 let waiting = false;
 let busy = false;
@@ -45,16 +59,36 @@ export function worked(bytes: number): void {
 /** Says that `bytes` of garbage were made. */
 export function spent(bytes: number): void {
   if (bytes >= LARGE_BYTES) sinceLarge += bytes;
-  if (sinceLarge >= COLLECT_LARGE_BYTES) {
+  sinceCollection += bytes;
+  if (sinceCollection >= COLLECT_AT_ONCE_BYTES) collect();
+  else if (sinceCollection >= COLLECT_BYTES && !due && loop !== undefined) {
+    due = true;
+    // Between two turns: what a turn has in use would be taken for old.
+    loop.soon(() => {
+      due = false;
+      if (sinceCollection >= COLLECT_BYTES) collect();
+    });
+  }
+  worked(bytes);
+}
+
+/** Says that a string has passed that was needed for a moment. */
+export function passed(text: string): void {
+  sinceKept += text.length;
+  if (sinceKept >= KEPT_EVERY_BYTES && kept.length < KEPT_STRINGS) {
+    sinceKept = 0;
+    kept.push(text);
+  }
+  spent(text.length);
+}
+
+function collect(): void {
+  sinceCollection = 0;
+  if (sinceLarge < COLLECT_LARGE_BYTES && ++collections % FULL_EVERY !== 0) edenGC();
+  else {
     sinceLarge = 0;
     fullGC();
   }
-  sinceCollection += bytes;
-  if (sinceCollection >= COLLECT_BYTES) {
-    sinceCollection = 0;
-    edenGC();
-  }
-  worked(bytes);
 }
 
 function waitForQuiet(on: Loop): void {
@@ -67,6 +101,7 @@ function waitForQuiet(on: Loop): void {
     if (!mayTidy()) return;
     sinceQuiet = 0;
     sinceCollection = 0;
+    kept = [];
     // First of all: what the collector needs itself comes back, and is what the next request needs too.
     giveBack?.();
     // More than `fullGC`: what is found dead is freed at once, and not when its place is needed.

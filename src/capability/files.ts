@@ -3,7 +3,7 @@ import type { Body } from "../channel/body.ts";
 import { RequestError } from "../errors.ts";
 import { Base64Error, decodeBase64, decodedRoom } from "../framing/base64.ts";
 import { type Guest, type OpenFile, type OpenMode, SystemError } from "../guest.ts";
-import { spent } from "../memory.ts";
+import { passed, spent } from "../memory.ts";
 
 /** Takes base64 as it arrives and writes it to a file. */
 export interface Writer {
@@ -49,8 +49,11 @@ interface Slice {
 const MAX_READ = 48 * 1024 * 1024;
 /** Bytes read at once: a multiple of 3, so that slices of base64 join without padding. */
 const SLICE = 96 * 1024;
-/** Bytes encoded or decoded at once, a multiple of 3 too: short strings are garbage whose memory is soon used again. */
-const PIECE = 12 * 1024;
+/**
+ * Bytes encoded or decoded at once, a multiple of 3 too: short strings are garbage whose memory is soon used again. A
+ * string of so many with what the engine puts before it just fits into the 16 KiB that the allocator has for it.
+ */
+const PIECE = 12 * 1024 - 48;
 const LINE_FEED = 0x0a;
 const PADDING = 0x3d;
 /** Room for decoded bytes that is larger is given back after use. */
@@ -65,9 +68,10 @@ const countError = (count: number | bigint, note = ""): RequestError =>
 function encode(bytes: Buffer, length: number, into: Buffer, start: number): number {
   let at = start;
   for (let from = 0; from < length; from += PIECE) {
-    at += into.write(bytes.toString("base64", from, Math.min(from + PIECE, length)), at, "latin1");
+    const text = bytes.toString("base64", from, Math.min(from + PIECE, length));
+    at += into.write(text, at, "latin1");
+    passed(text);
   }
-  spent(at - start);
   return at - start;
 }
 
@@ -77,8 +81,8 @@ function decode(base64: Buffer, start: number, end: number, into: Buffer): numbe
   for (let from = start; from < end; from += (PIECE / 3) * 4) {
     const text = base64.toString("latin1", from, Math.min(from + (PIECE / 3) * 4, end));
     at += decodeBase64(text, into.subarray(at));
+    passed(text);
   }
-  spent(end - start);
   return at;
 }
 
@@ -138,67 +142,69 @@ export function createFileHandles(guest: Guest, nextHandle: () => number, frozen
     return raw;
   };
 
-  /** Reads a slice and gives it as base64. */
-  const readSlice = (entry: Entry, size: number): Slice => {
+  /** Reads the first slice of a reply before anything of it is sent, so that an error is one. */
+  const readFirst = (entry: Entry, size: number): Slice => {
     const count = entry.file.read(room(), 0, size);
     spent(count * 2);
     return { base64: room().toString("base64", 0, count), count };
   };
 
   /** A read of one slice. */
-  const shortRead = (count: number, first: Slice): Body => {
+  const shortRead = (wanted: number, slice: Slice): Body => {
     let over = false;
     return {
       kind: "body",
+      get over() {
+        return over;
+      },
       next(into, start) {
-        if (over) return 0;
         over = true;
-        const eof = first.count < count;
-        let at = start + into.write(`{"count": ${first.count}, "buf-b64": "`, start, "latin1");
-        at += into.write(first.base64, at, "latin1");
-        return at + into.write(`", "eof": ${eof}}`, at, "latin1") - start;
+        let at = start + into.write(`{"count": ${slice.count}, "buf-b64": "`, start, "latin1");
+        at += into.write(slice.base64, at, "latin1");
+        return at + into.write(`", "eof": ${slice.count < wanted}}`, at, "latin1") - start;
       },
     };
   };
 
-  /** A read of several slices; the first was made already, so that its errors could be reported. */
+  /** A read of several slices. */
   const longRead = (entry: Entry, wanted: number, first: Slice): Body => {
-    let total = first.count;
-    let pending: string | undefined = first.base64;
-    let eof = first.count < SLICE;
+    let total = 0;
+    let eof = false;
     let over = false;
+    const count = (read: number, size: number): void => {
+      total += read;
+      eof = read < size;
+    };
     /** Reads the next slice and puts it into the reply. @returns characters written */
     const more = (into: Buffer, start: number, end: number): number => {
-      if (!entry.open || frozen()) {
-        over = true;
-        return 0;
-      }
       const size = Math.min(wanted - total, SLICE, Math.floor((end - start - FRAME) / 4) * 3);
-      try {
-        const count = entry.file.read(room(), 0, size);
-        total += count;
-        eof = count < size;
-        return encode(room(), count, into, start);
-      } catch (error) {
-        if (!(error instanceof SystemError)) throw error;
-        entry.failed = error;
-        over = true;
-        return 0;
-      }
+      const read = entry.file.read(room(), 0, size);
+      count(read, size);
+      return encode(room(), read, into, start);
     };
     return {
       kind: "body",
+      get over() {
+        return over;
+      },
       next(into, start, end) {
-        if (over) return 0;
         let at = start;
-        if (pending !== undefined) {
-          at += into.write(`{"buf-b64": "${pending}`, at, "latin1");
-          pending = undefined;
-        } else at += more(into, at, end);
-        if (over || eof || total === wanted) {
-          over = true;
-          at += into.write(`", "count": ${total}, "eof": ${eof}}`, at, "latin1");
+        if (total === 0) {
+          at += into.write('{"buf-b64": "', at, "latin1");
+          at += into.write(first.base64, at, "latin1");
+          count(first.count, SLICE);
+        } else if (!entry.open || frozen()) over = true;
+        else {
+          try {
+            at += more(into, at, end);
+          } catch (error) {
+            if (!(error instanceof SystemError)) throw error;
+            entry.failed = error;
+            over = true;
+          }
         }
+        over ||= eof || total === wanted;
+        if (over) at += into.write(`", "count": ${total}, "eof": ${eof}}`, at, "latin1");
         return at - start;
       },
     };
@@ -284,8 +290,8 @@ export function createFileHandles(guest: Guest, nextHandle: () => number, frozen
         entry.failed = undefined;
         throw error;
       }
-      const slice = readSlice(entry, Math.min(count, SLICE));
-      return count <= SLICE ? shortRead(count, slice) : longRead(entry, count, slice);
+      const first = readFirst(entry, Math.min(count, SLICE));
+      return count <= SLICE ? shortRead(count, first) : longRead(entry, count, first);
     },
     write(handle, base64, count) {
       const entry = find(handle);

@@ -3,9 +3,11 @@
 /** Writes itself slice by slice; the channel asks for the next slice only when the host has taken the last. */
 export interface Body {
   readonly kind: "body";
+  /** Whether all was put. */
+  readonly over: boolean;
   /**
    * Puts the next bytes at `into[start, end)`; at least 64 KiB of room are given.
-   * @returns how many; 0 at the end
+   * @returns how many
    */
   next(into: Buffer, start: number, end: number): number;
 }

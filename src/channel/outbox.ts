@@ -5,8 +5,8 @@ import { type Body, isBody } from "./body.ts";
 export interface Outbox {
   /** Adds text of Latin-1 characters. */
   text(text: string): void;
-  /** Adds a reply that makes itself. */
-  body(body: Body): void;
+  /** Adds a reply that makes itself, and text of Latin-1 characters behind it. */
+  body(body: Body, behind: string): void;
   /** Sends what the host takes. @throws SystemError */
   flush(): void;
   /** Whether something waits for the host to read. */
@@ -63,19 +63,19 @@ export function createOutbox(port: Port): Outbox {
     return true;
   };
 
-  /** Sends a body, led by text that is waiting. */
-  const writeBody = (body: Body, lead: string): boolean => {
+  /** Sends a body between two texts; what is short goes out at once, so that the host wakes up once. */
+  const writeBody = (lead: string, body: Body, behind: string): boolean => {
     let at = buffer.write(lead, 0, "latin1");
     for (;;) {
-      const count = body.next(buffer, at, SLICE);
-      const done = count === 0;
-      if (done) return write(buffer, 0, at);
-      if (!write(buffer, 0, at + count)) {
-        backlog.unshift(body);
+      at += body.next(buffer, at, SLICE - behind.length);
+      if (body.over) break;
+      if (!write(buffer, 0, at)) {
+        backlog.unshift(body, behind);
         return false;
       }
       at = 0;
     }
+    return write(buffer, 0, at + buffer.write(behind, at, "latin1"));
   };
 
   const isBlocked = (): boolean => restAt < restEnd || backlog.length > 0;
@@ -91,7 +91,7 @@ export function createOutbox(port: Port): Outbox {
   const drain = (): void => {
     if (!writeRest()) return;
     for (let next = backlog.shift(); next !== undefined; next = backlog.shift()) {
-      const sent = isBody(next) ? writeBody(next, "") : writeText(next);
+      const sent = isBody(next) ? writeBody("", next, "") : writeText(next);
       if (!sent) return;
     }
   };
@@ -104,11 +104,11 @@ export function createOutbox(port: Port): Outbox {
       gathered = gathered === "" ? text : gathered + text;
       if (gathered.length >= GATHERED) gather();
     },
-    body(body) {
+    body(body, behind) {
       const lead = gathered;
       gathered = "";
-      if (isBlocked()) backlog.push(lead, body);
-      else writeBody(body, lead);
+      if (isBlocked() || behind.length > GATHERED) backlog.push(lead, body, behind);
+      else writeBody(lead, body, behind);
     },
     flush() {
       drain();

@@ -21,8 +21,7 @@ export function createQgaSession(
     if (outcome === undefined) return;
     if (typeof outcome === "string") return outbox.text(outcome);
     outbox.text(outcome.before);
-    outbox.body(outcome.body);
-    outbox.text(outcome.after);
+    outbox.body(outcome.body, outcome.after);
   };
 
   const handle = (value: Json, long: LongString | undefined): void => {
