@@ -5,7 +5,7 @@ import type { Loop } from "./guest.ts";
 /** So much garbage may pass before the young of it is collected, which takes a tenth of a millisecond. */
 const COLLECT_BYTES = 2 * 1024 * 1024;
 /** So much of it when the turn of the loop does not end. */
-const COLLECT_AT_ONCE_BYTES = 4 * COLLECT_BYTES;
+const COLLECT_AT_ONCE_BYTES = 2 * COLLECT_BYTES;
 /** What is in use while the young is collected counts as old from then on, and only this collection finds it dead. */
 const FULL_EVERY = 256;
 /** Garbage in pieces of this size has mostly grown old while it was filled. */

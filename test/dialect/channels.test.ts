@@ -253,8 +253,11 @@ describe("memory", () => {
   };
 
   test("three dialects take at most 1.2 times that of one", async () => {
-    const one = await residentOf([]);
-    const three = await residentOf(["ovirt", "eayun"]);
+    // The least of some: how much of its own code the engine has compiled meanwhile differs.
+    const leastOf = async (others: readonly Dialect[]): Promise<number> =>
+      Math.min(await residentOf(others), await residentOf(others), await residentOf(others));
+    const one = await leastOf([]);
+    const three = await leastOf(["ovirt", "eayun"]);
     console.log(`${one} KiB with one dialect, ${three} KiB with three: ${(three / one).toFixed(3)}`);
     expect(three / one).toBeLessThan(1.2);
   });
