@@ -4,8 +4,8 @@ import type { Loop } from "./guest.ts";
 
 /** So much garbage may pass before the young of it is collected, which takes a tenth of a millisecond. */
 const COLLECT_BYTES = 2 * 1024 * 1024;
-/** So much of it when the turn of the loop does not end. */
-const COLLECT_AT_ONCE_BYTES = 2 * COLLECT_BYTES;
+/** So much of it while a turn of the loop goes on. */
+const COLLECT_IN_TURN_BYTES = 3 * 1024 * 1024;
 /** What is in use while the young is collected counts as old from then on, and only this collection finds it dead. */
 const FULL_EVERY = 256;
 /** Garbage in pieces of this size has mostly grown old while it was filled. */
@@ -13,10 +13,11 @@ const LARGE_BYTES = 1024 * 1024;
 /** So much of it may pass. */
 const COLLECT_LARGE_BYTES = 16 * 1024 * 1024;
 /**
- * The allocator gives a page of its own (512 KiB) back as soon as nothing in it is in use, and each collection would
- * have the kernel clear it again. So one in many of the strings that pass is kept until the work is over.
+ * The allocator gives a page of its own (512 KiB, 4 MiB for large strings) back as soon as nothing in it is in use, and
+ * each collection would have the kernel clear it again. So some of the strings that pass are kept until the work is
+ * over.
  */
-const KEPT_STRINGS = 12;
+const KEPT_BYTES = 192 * 1024;
 const KEPT_EVERY_BYTES = 256 * 1024;
 /** Quiet time after work before memory is given back to the system. */
 const QUIET_MS = 500;
@@ -28,6 +29,7 @@ let collections = 0;
 let due = false;
 let sinceLarge = 0;
 let kept: string[] = [];
+let keptBytes = 0;
 let sinceKept = 0;
 let sinceQuiet = 0;
 let waiting = false;
@@ -60,8 +62,7 @@ export function worked(bytes: number): void {
 export function spent(bytes: number): void {
   if (bytes >= LARGE_BYTES) sinceLarge += bytes;
   sinceCollection += bytes;
-  if (sinceCollection >= COLLECT_AT_ONCE_BYTES) collect();
-  else if (sinceCollection >= COLLECT_BYTES && !due && loop !== undefined) {
+  if (sinceCollection >= COLLECT_BYTES && !due && loop !== undefined) {
     due = true;
     // Between two turns: what a turn has in use would be taken for old.
     loop.soon(() => {
@@ -75,11 +76,17 @@ export function spent(bytes: number): void {
 /** Says that a string has passed that was needed for a moment. */
 export function passed(text: string): void {
   sinceKept += text.length;
-  if (sinceKept >= KEPT_EVERY_BYTES && kept.length < KEPT_STRINGS) {
+  if (sinceKept >= KEPT_EVERY_BYTES && keptBytes < KEPT_BYTES) {
     sinceKept = 0;
+    keptBytes += text.length;
     kept.push(text);
   }
   spent(text.length);
+}
+
+/** Says that a turn that makes garbage goes on, and that little is in use. */
+export function turnGoesOn(): void {
+  if (sinceCollection >= COLLECT_IN_TURN_BYTES) collect();
 }
 
 function collect(): void {
@@ -102,6 +109,7 @@ function waitForQuiet(on: Loop): void {
     sinceQuiet = 0;
     sinceCollection = 0;
     kept = [];
+    keptBytes = 0;
     // First of all: what the collector needs itself comes back, and is what the next request needs too.
     giveBack?.();
     // More than `fullGC`: what is found dead is freed at once, and not when its place is needed.

@@ -1,5 +1,6 @@
 /** What is on its way to one host: texts and bodies, in order, at the host's pace. */
 import type { Port } from "../guest.ts";
+import { turnGoesOn } from "../memory.ts";
 import { type Body, isBody } from "./body.ts";
 
 export interface Outbox {
@@ -73,6 +74,7 @@ export function createOutbox(port: Port): Outbox {
         backlog.unshift(body, behind);
         return false;
       }
+      turnGoesOn();
       at = 0;
     }
     return write(buffer, 0, at + buffer.write(behind, at, "latin1"));
